@@ -1,0 +1,4 @@
+//! netlab: Linux network labs as programs that either finish or leave the machine as they found it.
+
+pub mod diag;
+pub mod types;

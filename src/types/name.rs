@@ -1,0 +1,170 @@
+//! Names of links, namespaces and labs, checked against what the kernel and the file system accept.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::diag::{Code, Diagnostic, Result};
+
+/// The longest link name, in bytes: `IFNAMSIZ` less the final zero (`include/uapi/linux/if.h`).
+pub const IFNAME_MAX: usize = 15;
+
+/// The name of a link.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct IfName(String);
+
+impl IfName {
+    /// Checks a link name by the kernel's own rules (`dev_valid_name` in `net/core/dev.c`) and ours.
+    ///
+    /// # Errors
+    /// `NL0102` for an empty name, one over 15 bytes, one with `/`, `:`, `%` or white space, and the names
+    /// that /proc/sys/net uses for itself. A `%d` would be accepted by the kernel as a pattern (`a%d` makes `a0`).
+    pub fn new(name: &str) -> Result<Self> {
+        let bad = |why: String| Diagnostic::new(Code::BadName, format!("link name `{name}` {why}"));
+        if name.is_empty() {
+            return Err(bad("is empty".into()).help("give the link a name such as \"veth0\""));
+        }
+        if name.len() > IFNAME_MAX {
+            let short: String = name
+                .chars()
+                .scan(0, |n, c| {
+                    *n += c.len_utf8();
+                    (*n <= IFNAME_MAX).then_some(c)
+                })
+                .collect();
+            return Err(bad(format!("has {} bytes; the kernel allows {IFNAME_MAX}", name.len()))
+                .help(format!("\"{short}\" would fit")));
+        }
+        if let Some(c) = name.chars().find(|c| c.is_whitespace() || c.is_control() || "/:%".contains(*c)) {
+            let mut error = bad(format!("contains {c:?}, which no link name may"));
+            if c == '/' {
+                error = error.help("an address goes behind the name: port(\"eth0\", \"10.0.0.1/24\")");
+            }
+            return Err(error);
+        }
+        if matches!(name, "." | ".." | "all" | "default") {
+            return Err(bad("is taken by the kernel for a folder under /proc/sys/net".into()));
+        }
+        Ok(Self(name.into()))
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for IfName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The name of a namespace: a file under /run/netns.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct NsName(String);
+
+impl NsName {
+    /// Checks a namespace name.
+    ///
+    /// # Errors
+    /// `NL0102` for what cannot be one file name, and for names that `ip netns` would not show or take for an option.
+    pub fn new(name: &str) -> Result<Self> {
+        file_name("namespace", name)?;
+        Ok(Self(name.into()))
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for NsName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The name of a lab: a folder in the state directory.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct LabName(String);
+
+impl LabName {
+    /// Checks a lab name.
+    ///
+    /// # Errors
+    /// `NL0102` for what cannot be one file name.
+    pub fn new(name: &str) -> Result<Self> {
+        file_name("lab", name)?;
+        Ok(Self(name.into()))
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for LabName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What must hold for anything that becomes one file name.
+fn file_name(what: &str, name: &str) -> Result<()> {
+    let bad = |why: String| Diagnostic::new(Code::BadName, format!("{what} name `{name}` {why}"));
+    if name.is_empty() {
+        return Err(bad("is empty".into()));
+    }
+    if name.len() > 200 {
+        return Err(bad(format!("has {} bytes; a file name allows 255 and netlab 200", name.len())));
+    }
+    if let Some(c) = name.chars().find(|c| c.is_whitespace() || c.is_control() || "/\\".contains(*c)) {
+        return Err(bad(format!("contains {c:?}, which no {what} name may")));
+    }
+    if name.starts_with('.') || name.starts_with('-') {
+        return Err(bad("starts with a dot or a dash".into()));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn link_names() {
+        for good in ["a", "eth0", "veth-s-rtr", "123456789012345", "bär"] {
+            assert_eq!(IfName::new(good).unwrap().as_str(), good);
+        }
+        for (bad, why) in [
+            ("", "link name `` is empty"),
+            ("1234567890123456", "link name `1234567890123456` has 16 bytes; the kernel allows 15"),
+            ("a/b", "link name `a/b` contains '/', which no link name may"),
+            ("a%d", "link name `a%d` contains '%', which no link name may"),
+            ("a b", "link name `a b` contains ' ', which no link name may"),
+            ("all", "link name `all` is taken by the kernel for a folder under /proc/sys/net"),
+        ] {
+            assert_eq!(IfName::new(bad).unwrap_err().message, why);
+        }
+        let long = IfName::new("veth-left-side-host0").unwrap_err();
+        assert_eq!(long.help.as_deref(), Some("\"veth-left-side-\" would fit"));
+    }
+
+    #[test]
+    fn namespace_names() {
+        assert_eq!(NsName::new("ns_web").unwrap().as_str(), "ns_web");
+        for (bad, why) in [
+            ("../etc", "namespace name `../etc` contains '/', which no namespace name may"),
+            ("-x", "namespace name `-x` starts with a dot or a dash"),
+            ("", "namespace name `` is empty"),
+        ] {
+            assert_eq!(NsName::new(bad).unwrap_err().message, why);
+        }
+    }
+}
