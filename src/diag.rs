@@ -161,6 +161,8 @@ pub enum Code {
     BadProgram = 120,
     /// The object is in use.
     Busy = 121,
+    /// The kernel refused for a reason that only its own words tell.
+    Refused = 122,
 
     /// The script does not parse.
     Parse = 201,

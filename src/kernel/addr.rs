@@ -54,6 +54,36 @@ impl AddrSpec {
         }
     }
 
+    /// The same from the kernel's own message, so that it can be sent back. Link-local IPv6 is the kernel's own business.
+    pub fn read(message: &AddressMessage) -> Option<Self> {
+        let (mut local, mut address, mut label, mut cache) = (None, None, None, None);
+        let mut flags = AddressFlags::empty();
+        for attribute in &message.attributes {
+            match attribute {
+                AddressAttribute::Local(ip) => local = Some(*ip),
+                AddressAttribute::Address(ip) => address = Some(*ip),
+                AddressAttribute::Label(text) => label = Some(text.clone()),
+                AddressAttribute::CacheInfo(info) => cache = Some(*info),
+                AddressAttribute::Flags(bits) => flags = *bits,
+                _ => {}
+            }
+        }
+        let local = local.or(address)?;
+        let finite = |seconds: u32| (seconds != u32::MAX).then_some(seconds);
+        let scope = u8::from(message.header.scope);
+        Some(Self {
+            addr: Cidr::with_len(local, message.header.prefix_len).ok()?,
+            peer: address.filter(|a| *a != local),
+            scope: (scope != 0).then_some(scope),
+            label,
+            valid_lft: cache.and_then(|c| finite(c.ifa_valid)),
+            preferred_lft: cache.and_then(|c| finite(c.ifa_preferred)),
+            nodad: flags.contains(AddressFlags::Nodad),
+            noprefixroute: flags.contains(AddressFlags::Noprefixroute),
+        })
+        .filter(|spec| !(local.is_ipv6() && spec.scope == Some(253)))
+    }
+
     fn message(&self, index: u32) -> AddressMessage {
         let mut message = AddressMessage::default();
         let addr = self.addr.addr();
@@ -108,4 +138,10 @@ pub fn dump(socket: &mut Socket, index: Option<u32>) -> Result<Vec<AddressMessag
             _ => None,
         })
         .collect())
+}
+
+impl std::fmt::Display for AddrSpec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.addr.fmt(f)
+    }
 }

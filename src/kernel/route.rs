@@ -49,6 +49,12 @@ pub struct RouteSpec {
     /// Several gateways that share the traffic, instead of one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub nexthops: Vec<NextHop>,
+    /// Who made it (`RTPROT_*`); boot, as for `ip route add`, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<u8>,
+    /// Its scope, where it is not the usual one for its kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<u8>,
 }
 
 /// What a route does with a packet.
@@ -109,18 +115,95 @@ impl RouteSpec {
             mtu: None,
             onlink: false,
             nexthops: Vec::new(),
+            protocol: None,
+            scope: None,
+        }
+    }
+
+    /// Whether it leaves by a link, alone or among others.
+    pub fn uses(&self, index: u32) -> bool {
+        self.dev == Some(index) || self.nexthops.iter().any(|h| h.dev == Some(index))
+    }
+
+    /// The same from the kernel's own message, so that it can be sent back; `None` for those that the kernel makes itself
+    /// (local, broadcast, multicast and the networks of addresses) and those that say what this type cannot.
+    pub fn read(message: &RouteMessage) -> Option<Self> {
+        let kind = match message.header.kind {
+            RouteType::Unicast => RouteKind::Unicast,
+            RouteType::BlackHole => RouteKind::Blackhole,
+            RouteType::Unreachable => RouteKind::Unreachable,
+            RouteType::Prohibit => RouteKind::Prohibit,
+            RouteType::Throw => RouteKind::Throw,
+            _ => return None,
+        };
+        if message.header.protocol == RouteProtocol::Kernel {
+            return None;
+        }
+        let v6 = message.header.address_family == AddressFamily::Inet6;
+        let mut spec = Self::new(if v6 { Prefix::DEFAULT_V6 } else { Prefix::DEFAULT_V4 });
+        spec.kind = kind;
+        let protocol = u8::from(message.header.protocol);
+        spec.protocol = (message.header.protocol != RouteProtocol::Boot).then_some(protocol);
+        spec.onlink = message.header.flags.contains(RouteFlags::Onlink);
+        let mut table = u32::from(message.header.table);
+        for attribute in &message.attributes {
+            match attribute {
+                RouteAttribute::Destination(a) => {
+                    spec.dst = Prefix { addr: ip(a)?, len: message.header.destination_prefix_length };
+                }
+                RouteAttribute::Gateway(a) => spec.via = ip(a),
+                RouteAttribute::Via(RouteVia::Inet6(a)) => spec.via = Some((*a).into()),
+                RouteAttribute::Oif(index) => spec.dev = Some(*index),
+                RouteAttribute::Table(number) => table = *number,
+                RouteAttribute::Priority(metric) => spec.metric = Some(*metric),
+                RouteAttribute::PrefSource(a) => spec.src = ip(a),
+                RouteAttribute::Metrics(metrics) => {
+                    spec.mtu = metrics.iter().find_map(|m| if let RouteMetric::Mtu(n) = m { Some(*n) } else { None });
+                }
+                RouteAttribute::MultiPath(hops) => {
+                    spec.nexthops = hops
+                        .iter()
+                        .map(|h| NextHop {
+                            via: h.attributes.iter().find_map(|a| match a {
+                                RouteAttribute::Gateway(a) => ip(a),
+                                _ => None,
+                            }),
+                            dev: Some(h.interface_index),
+                            weight: u32::from(h.hops) + 1,
+                            onlink: h.flags.contains(RouteNextHopFlags::Onlink),
+                        })
+                        .collect();
+                }
+                RouteAttribute::Encap(_) | RouteAttribute::NhId(_) => return None,
+                _ => {}
+            }
+        }
+        spec.table = (table != TABLE_MAIN).then_some(table);
+        let usual = spec.usual_scope();
+        spec.scope = (message.header.scope != usual).then(|| u8::from(message.header.scope));
+        Some(spec)
+    }
+
+    /// As ip-route(8): link scope for a route that needs no gateway, which IPv6 does not have.
+    fn usual_scope(&self) -> RouteScope {
+        let v4 = self.dst.addr.is_ipv4();
+        match self.kind {
+            RouteKind::Local if v4 => RouteScope::Host,
+            RouteKind::Unicast if v4 && self.via.is_none() && self.nexthops.iter().all(|h| h.via.is_none()) => {
+                RouteScope::Link
+            }
+            _ => RouteScope::Universe,
         }
     }
 
     fn message(&self) -> RouteMessage {
-        let v4 = self.dst.addr.is_ipv4();
         let mut message = RouteMessage::default();
         let table = self.table.unwrap_or(TABLE_MAIN);
         message.header.address_family = family(self.dst.addr);
         message.header.destination_prefix_length = self.dst.len;
         // The header's table has eight bits; a larger one stands in the attribute.
         message.header.table = u8::try_from(table).unwrap_or(0);
-        message.header.protocol = RouteProtocol::Boot;
+        message.header.protocol = self.protocol.map_or(RouteProtocol::Boot, RouteProtocol::from);
         message.header.kind = match self.kind {
             RouteKind::Unicast => RouteType::Unicast,
             RouteKind::Local => RouteType::Local,
@@ -129,14 +212,7 @@ impl RouteSpec {
             RouteKind::Prohibit => RouteType::Prohibit,
             RouteKind::Throw => RouteType::Throw,
         };
-        // As ip-route(8): link scope for a route that needs no gateway, which IPv6 does not have.
-        message.header.scope = match self.kind {
-            RouteKind::Local if v4 => RouteScope::Host,
-            RouteKind::Unicast if v4 && self.via.is_none() && self.nexthops.iter().all(|h| h.via.is_none()) => {
-                RouteScope::Link
-            }
-            _ => RouteScope::Universe,
-        };
+        message.header.scope = self.scope.map_or_else(|| self.usual_scope(), RouteScope::from);
         if self.onlink {
             message.header.flags |= RouteFlags::Onlink;
         }
@@ -231,5 +307,13 @@ fn gateway(dst: IpAddr, via: IpAddr) -> RouteAttribute {
     match (dst, via) {
         (IpAddr::V4(_), IpAddr::V6(v6)) => RouteAttribute::Via(RouteVia::Inet6(v6)),
         _ => RouteAttribute::Gateway(RouteAddress::from(via)),
+    }
+}
+
+fn ip(address: &RouteAddress) -> Option<IpAddr> {
+    match address {
+        RouteAddress::Inet(a) => Some((*a).into()),
+        RouteAddress::Inet6(a) => Some((*a).into()),
+        _ => None,
     }
 }

@@ -1,5 +1,6 @@
 //! TUN and TAP links, which are made by ioctl(2) on /dev/net/tun and not by rtnetlink.
 #![allow(unsafe_code)] // ioctl(2) has no safe form.
+#![allow(missing_docs, unreachable_pub)] // The functions that the ioctl macros write have no docs.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -8,9 +9,12 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use super::{effect, netns};
 use crate::types::name::IfName;
 
-nix::ioctl_write_ptr_bad!(tun_set_iff, 0x4004_54ca, libc::ifreq);
-nix::ioctl_write_int_bad!(tun_set_persist, 0x4004_54cb);
-nix::ioctl_write_ptr_bad!(tun_set_index, 0x4004_54da, libc::c_uint);
+mod ioctl {
+    //! The three ioctls of `include/uapi/linux/if_tun.h`.
+    nix::ioctl_write_ptr_bad!(tun_set_iff, 0x4004_54ca, libc::ifreq);
+    nix::ioctl_write_int_bad!(tun_set_persist, 0x4004_54cb);
+    nix::ioctl_write_ptr_bad!(tun_set_index, 0x4004_54da, libc::c_uint);
+}
 
 /// Makes a TUN or TAP link that outlives this process, with a chosen ifindex.
 ///
@@ -34,9 +38,9 @@ fn configure(file: &File, name: &IfName, index: u32, tap: bool) -> nix::Result<(
     request.ifr_ifru.ifru_flags = (mode | libc::IFF_NO_PI | libc::IFF_TUN_EXCL) as libc::c_short;
     // SAFETY: the descriptor is open, and the pointers are to live values of the types that the ioctls take.
     unsafe {
-        tun_set_index(file.as_raw_fd(), &index)?;
-        tun_set_iff(file.as_raw_fd(), &request)?;
-        tun_set_persist(file.as_raw_fd(), 1)?;
+        ioctl::tun_set_index(file.as_raw_fd(), &index)?;
+        ioctl::tun_set_iff(file.as_raw_fd(), &request)?;
+        ioctl::tun_set_persist(file.as_raw_fd(), 1)?;
     }
     Ok(())
 }

@@ -49,6 +49,11 @@ impl IfName {
         Ok(Self(name.into()))
     }
 
+    /// A name for a link of which only the ifindex is known.
+    pub fn placeholder(index: u32) -> Self {
+        Self(format!("if{index}"))
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -10,6 +10,9 @@ use crate::diag::{Code, Diagnostic, Result};
 pub struct VlanId(u16);
 
 impl VlanId {
+    /// VLAN 1, in which a bridge puts each port unless it is told otherwise.
+    pub const FIRST: VlanId = VlanId(1);
+
     /// Checks a VLAN id.
     ///
     /// # Errors

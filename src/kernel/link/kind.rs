@@ -1,16 +1,15 @@
 //! The kinds of links that netlab makes, and how each is written into `IFLA_LINKINFO`.
 
 use std::net::IpAddr;
-use std::os::fd::RawFd;
 
 use netlink_packet_route::link::{
-    InfoData, InfoKind, InfoMacVlan, InfoMacVtap, InfoVeth, InfoVlan, InfoVxlan, LinkInfo, MacVlanMacAddressMode,
-    MacVlanMode, MacVtapMode, VlanProtocol,
+    InfoData, InfoKind, InfoMacVlan, InfoMacVtap, InfoVeth, InfoVlan, InfoVxlan, LinkInfo, LinkMessage,
+    MacVlanMacAddressMode, MacVlanMode, MacVtapMode, VlanProtocol,
 };
 use serde::{Deserialize, Serialize};
 
+use super::LinkKey;
 use super::bridge::BridgeOptions;
-use super::{LinkEnd, LinkKey};
 use crate::types::mac::Mac;
 use crate::types::number::{VlanId, Vni};
 
@@ -19,10 +18,7 @@ use crate::types::number::{VlanId, Vni};
 #[serde(rename_all = "snake_case")]
 pub enum LinkKind {
     /// A virtual cable; the other end is made with it.
-    Veth {
-        /// The other end.
-        peer: Box<LinkEnd>,
-    },
+    Veth,
     /// A virtual switch.
     Bridge(BridgeOptions),
     /// An 802.1Q or 802.1ad subinterface.
@@ -108,7 +104,7 @@ impl LinkKind {
     /// The kind in the kernel's word for it, as `ip -d link` shows it.
     pub fn name(&self) -> &'static str {
         match self {
-            LinkKind::Veth { .. } => "veth",
+            LinkKind::Veth => "veth",
             LinkKind::Bridge(_) => "bridge",
             LinkKind::Vlan { .. } => "vlan",
             LinkKind::Vxlan(_) => "vxlan",
@@ -131,12 +127,10 @@ impl LinkKind {
         }
     }
 
-    /// The contents of `IFLA_LINKINFO`. `peer_netns` is the namespace of a veth's peer, if it is another than the message's.
-    pub fn infos(&self, peer_netns: Option<RawFd>) -> Vec<LinkInfo> {
+    /// The contents of `IFLA_LINKINFO`; `peer` is the other end of a veth.
+    pub fn infos(&self, peer: Option<LinkMessage>) -> Vec<LinkInfo> {
         let (kind, data) = match self {
-            LinkKind::Veth { peer } => {
-                (InfoKind::Veth, Some(InfoData::Veth(InfoVeth::Peer(super::peer(peer, peer_netns)))))
-            }
+            LinkKind::Veth => (InfoKind::Veth, peer.map(|peer| InfoData::Veth(InfoVeth::Peer(peer)))),
             LinkKind::Bridge(options) => (InfoKind::Bridge, some(options.attributes(), InfoData::Bridge)),
             LinkKind::Vlan { id, ad, .. } => {
                 let mut data = vec![InfoVlan::Id(id.get())];

@@ -1,0 +1,170 @@
+//! An address is put on a link, or taken from it.
+
+use serde::{Deserialize, Serialize};
+
+use super::text::{Names, opt};
+use super::{After, Change, Context, Failure, Subject, Undone, deleted, failed};
+use crate::diag::{Code, Diagnostic, KernelError, Result};
+use crate::kernel::addr::{self, AddrSpec};
+use crate::kernel::link::LinkKey;
+use crate::probe::state;
+use crate::types::name::IfName;
+
+/// An address is put on a link.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddrAdd {
+    /// The link.
+    pub link: LinkKey,
+    /// The link's name.
+    pub dev: IfName,
+    /// The address.
+    pub addr: AddrSpec,
+}
+
+impl Change for AddrAdd {
+    fn check(&self, ctx: &mut Context<'_>) -> Result<()> {
+        let there = state::addr::read(ctx.socket(self.link.netns)?, Some(self.link.index), &Default::default())
+            .map_err(|e| failed(&format!("read the addresses of `{}`", self.dev), e))?;
+        let same = |a: &state::addr::AddrState| {
+            a.local == self.addr.addr.addr()
+                && a.prefixlen == self.addr.addr.len()
+                && (a.local.is_ipv6() || a.address == self.addr.peer)
+        };
+        if there.iter().any(same) { Err(taken(self, None)) } else { Ok(()) }
+    }
+
+    fn apply(&self, ctx: &mut Context<'_>) -> std::result::Result<After, Failure> {
+        let (message, flags) = addr::add(self.link.index, &self.addr);
+        let socket = ctx.socket(self.link.netns).map_err(Failure::clean)?;
+        socket.change(message, flags).map_err(|e| Failure::clean(explain(self, e)))?;
+        Ok(After::Nothing)
+    }
+
+    fn undo(&self, _after: &After, ctx: &mut Context<'_>) -> Result<Undone> {
+        if !ctx.exists(self.link.netns) {
+            return Ok(Undone::Already);
+        }
+        let (message, flags) = addr::del(self.link.index, &self.addr);
+        let answer = ctx.socket(self.link.netns)?.change(message, flags);
+        deleted(answer, &format!("take {} from `{}`", self.addr.addr, self.dev))
+    }
+
+    fn subject(&self) -> Subject {
+        Subject::Link(self.link)
+    }
+
+    fn ip(&self, names: &Names) -> Vec<String> {
+        vec![format!("{} address add {} dev {}", names.ip(self.link.netns), words(&self.addr), self.dev)]
+    }
+
+    fn by_hand(&self, names: &Names) -> Vec<String> {
+        vec![format!("{} address del {} dev {}", names.ip(self.link.netns), self.addr.addr, self.dev)]
+    }
+
+    fn rhai(&self, names: &Names) -> String {
+        format!("{}[{:?}].addr(\"{}\")", names.handle(self.link.netns), self.dev.as_str(), self.addr.addr)
+    }
+}
+
+/// An address is taken from a link.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddrDel {
+    /// The link.
+    pub link: LinkKey,
+    /// The link's name.
+    pub dev: IfName,
+    /// The address.
+    pub addr: AddrSpec,
+}
+
+impl AddrDel {
+    fn opposite(&self) -> AddrAdd {
+        AddrAdd { link: self.link, dev: self.dev.clone(), addr: self.addr.clone() }
+    }
+}
+
+impl Change for AddrDel {
+    fn apply(&self, ctx: &mut Context<'_>) -> std::result::Result<After, Failure> {
+        let (message, flags) = addr::del(self.link.index, &self.addr);
+        let socket = ctx.socket(self.link.netns).map_err(Failure::clean)?;
+        socket.change(message, flags).map_err(|e| {
+            Failure::clean(if e.errno == libc::EADDRNOTAVAIL {
+                Diagnostic::new(Code::NoSuchEntry, format!("`{}` has no address {}", self.dev, self.addr.addr))
+                    .kernel(e)
+            } else {
+                failed(&format!("take {} from `{}`", self.addr.addr, self.dev), e)
+            })
+        })?;
+        Ok(After::Nothing)
+    }
+
+    fn undo(&self, _after: &After, ctx: &mut Context<'_>) -> Result<Undone> {
+        match self.opposite().apply(ctx) {
+            Ok(_) => Ok(Undone::Yes),
+            Err(Failure { error, .. }) if error.code == Code::AddressTaken => Ok(Undone::Already),
+            Err(Failure { error, .. }) => Err(error),
+        }
+    }
+
+    fn subject(&self) -> Subject {
+        Subject::Link(self.link)
+    }
+
+    fn ip(&self, names: &Names) -> Vec<String> {
+        self.opposite().by_hand(names)
+    }
+
+    fn by_hand(&self, names: &Names) -> Vec<String> {
+        self.opposite().ip(names)
+    }
+
+    fn rhai(&self, names: &Names) -> String {
+        format!("{}[{:?}].del_addr(\"{}\")", names.handle(self.link.netns), self.dev.as_str(), self.addr.addr)
+    }
+}
+
+/// An address as `ip address add` takes it.
+pub fn words(spec: &AddrSpec) -> String {
+    let mut line = match spec.peer {
+        Some(peer) => format!("{} peer {peer}/{}", spec.addr.addr(), spec.addr.len()),
+        None => spec.to_string(),
+    };
+    opt(&mut line, "scope", spec.scope);
+    opt(&mut line, "label", spec.label.as_ref());
+    opt(&mut line, "valid_lft", spec.valid_lft);
+    opt(&mut line, "preferred_lft", spec.preferred_lft);
+    if spec.nodad {
+        line.push_str(" nodad");
+    }
+    if spec.noprefixroute {
+        line.push_str(" noprefixroute");
+    }
+    line
+}
+
+/// What a refused address means.
+pub(crate) fn explain(add: &AddrAdd, error: KernelError) -> Box<Diagnostic> {
+    let (dev, addr) = (&add.dev, add.addr.addr);
+    match error.errno {
+        libc::EEXIST => taken(add, Some(error)),
+        libc::ENODEV => Diagnostic::new(Code::NoSuchLink, format!("link `{dev}` is gone")).kernel(error),
+        libc::EACCES if addr.addr().is_ipv6() => Diagnostic::new(
+            Code::NoFeature,
+            format!("`{dev}` takes no IPv6 address: IPv6 is switched off on it"),
+        )
+        .help(format!(
+            "write sysctl(\"net.ipv6.conf.{dev}.disable_ipv6\", \"0\") first; an MTU below 1280 switches it off too"
+        ))
+        .kernel(error),
+        _ => failed(&format!("put {addr} on `{dev}`"), error),
+    }
+}
+
+fn taken(add: &AddrAdd, error: Option<KernelError>) -> Box<Diagnostic> {
+    let diagnostic =
+        Diagnostic::new(Code::AddressTaken, format!("`{}` already has the address {}", add.dev, add.addr.addr));
+    match error {
+        Some(error) => diagnostic.kernel(error),
+        None => diagnostic,
+    }
+}

@@ -1,0 +1,375 @@
+//! A link is made, in its place: with its ends, addresses, master and port options, and a veth with its peer.
+
+use serde::{Deserialize, Serialize};
+
+use super::addr::{self, AddrAdd};
+use super::port;
+use super::text::{Names, opt};
+use super::{After, Change, Context, Failure, Subject, Undone, failed};
+use crate::diag::{Code, Diagnostic, KernelError, Result};
+use crate::kernel::addr::AddrSpec;
+use crate::kernel::link::bridge::{PortOptions, PortVlan};
+use crate::kernel::link::kind::LinkKind;
+use crate::kernel::link::{self, LinkEnd, LinkKey, LinkSet};
+use crate::kernel::netlink::Request;
+use crate::kernel::tun;
+use crate::probe::state::link::LinkState;
+
+/// A link is made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkAdd {
+    /// Its kind and options.
+    pub kind: LinkKind,
+    /// The link.
+    pub end: NewEnd,
+    /// The other end of a veth.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<Box<NewEnd>>,
+}
+
+/// One end with all that is set on it at once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewEnd {
+    /// The link itself.
+    #[serde(flatten)]
+    pub link: LinkEnd,
+    /// Its addresses.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addrs: Vec<AddrSpec>,
+    /// Its options as a port of its bridge.
+    #[serde(default, skip_serializing_if = "PortOptions::is_empty")]
+    pub port: PortOptions,
+    /// Its VLANs as a port of its bridge; if any are given, the bridge's default one is taken away.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub vlans: Vec<PortVlan>,
+    /// The master's name, for the text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub master_name: Option<String>,
+}
+
+impl LinkAdd {
+    /// The end that is the main half of the message, then the peer.
+    pub fn ends(&self) -> impl Iterator<Item = &NewEnd> {
+        std::iter::once(&self.end).chain(self.peer.as_deref())
+    }
+
+    /// The same link as it would be made now; an ifindex or a name that something else took in the meantime is an error.
+    fn request(&self, ctx: &Context<'_>) -> Request {
+        let own = self.end.link.netns;
+        // The kernel looks the parent up in the namespace of the socket, so the message goes there.
+        let via = self.kind.parent().map_or(own, |parent| parent.netns);
+        let peer = self.peer.as_ref().map(|p| link::peer(&p.link, ctx.kernel.target(via, p.link.netns)));
+        let parent = match self.kind {
+            // A VXLAN link names its lower link among its own options.
+            LinkKind::Vxlan(_) => None,
+            _ => self.kind.parent().map(|p| p.index),
+        };
+        link::add(&self.end.link, self.kind.infos(peer), parent, ctx.kernel.target(via, own))
+    }
+}
+
+impl Change for LinkAdd {
+    fn apply(&self, ctx: &mut Context<'_>) -> std::result::Result<After, Failure> {
+        for end in self.ends() {
+            ctx.socket(end.link.netns).map_err(Failure::clean)?;
+        }
+        let own = self.end.link.netns;
+        let via = self.kind.parent().map_or(own, |parent| parent.netns);
+        if let LinkKind::Tun { tap } = self.kind {
+            add_tun(self, tap, ctx)?;
+        } else {
+            let (message, flags) = self.request(ctx);
+            let socket = ctx.socket(via).map_err(Failure::clean)?;
+            socket.change(message, flags).map_err(|e| Failure::clean(explain(self, e)))?;
+        }
+        for (end, is_peer) in self.ends().zip([false, true]) {
+            let steps = follow(end, is_peer || matches!(self.kind, LinkKind::Tun { .. }));
+            let (requests, texts): (Vec<Request>, Vec<Step<'_>>) = steps.into_iter().unzip();
+            let socket = ctx.socket(end.link.netns).map_err(Failure::partial)?;
+            socket.change_all(requests).map_err(|(i, e)| Failure::partial(explain_step(end, texts.get(i), e)))?;
+        }
+        Ok(After::Nothing)
+    }
+
+    fn undo(&self, _after: &After, ctx: &mut Context<'_>) -> Result<Undone> {
+        // Either end takes the other with it; a namespace that is gone took its own along.
+        for end in self.ends() {
+            if !ctx.exists(end.link.netns) {
+                continue;
+            }
+            match super::link_del::delete(end.link.key(), end.link.name.as_str(), self.kind.name(), ctx)? {
+                Undone::Already => continue,
+                other => return Ok(other),
+            }
+        }
+        Ok(Undone::Already)
+    }
+
+    fn subject(&self) -> Subject {
+        Subject::MakesLink(self.end.link.key())
+    }
+
+    fn ip(&self, names: &Names) -> Vec<String> {
+        let mut lines = vec![self.add_line(names)];
+        for end in self.ends() {
+            lines.extend(end_lines(end, names));
+        }
+        lines
+    }
+
+    fn by_hand(&self, names: &Names) -> Vec<String> {
+        vec![format!("{} link del {}", names.ip(self.end.link.netns), self.end.link.name)]
+    }
+
+    fn rhai(&self, names: &Names) -> String {
+        let port = |end: &NewEnd| {
+            let place = end.master_name.as_ref().map_or_else(
+                || names.handle(end.link.netns),
+                |master| format!("{}[{master:?}]", names.handle(end.link.netns)),
+            );
+            let mut text = format!("{place}.port({:?}", end.link.name.as_str());
+            for addr in &end.addrs {
+                opt(&mut text, ",", Some(format!("\"{}\"", addr.addr)));
+            }
+            text.push(')');
+            text.replace(" , ", ", ")
+        };
+        match (&self.kind, &self.peer) {
+            (LinkKind::Veth, Some(peer)) => format!("veth({}, {})", port(&self.end), port(peer)),
+            (kind, _) => format!("{}({})", kind.name(), port(&self.end)),
+        }
+    }
+}
+
+impl LinkAdd {
+    fn add_line(&self, names: &Names) -> String {
+        let end = &self.end.link;
+        let own = end.netns;
+        let via = self.kind.parent().map_or(own, |p| p.netns);
+        if let LinkKind::Tun { tap } = self.kind {
+            return format!("{} tuntap add {} mode {}", names.ip(own), end.name, if tap { "tap" } else { "tun" });
+        }
+        let mut line = format!("{} link add", names.ip(via));
+        if let (Some(parent), false) = (self.kind.parent(), matches!(self.kind, LinkKind::Vxlan(_))) {
+            opt(&mut line, "link", Some(format!("if{}", parent.index)));
+        }
+        opt(&mut line, "name", Some(&end.name));
+        opt(&mut line, "address", end.mac);
+        opt(&mut line, "mtu", end.mtu);
+        if via != own {
+            opt(&mut line, "netns", Some(names.netns(own)));
+        }
+        line.push_str(" type ");
+        line.push_str(self.kind.name());
+        kind_words(&mut line, &self.kind);
+        if let Some(peer) = &self.peer {
+            opt(&mut line, "peer name", Some(&peer.link.name));
+            opt(&mut line, "address", peer.link.mac);
+            opt(&mut line, "mtu", peer.link.mtu);
+            if peer.link.netns != via {
+                opt(&mut line, "netns", Some(names.netns(peer.link.netns)));
+            }
+        }
+        line
+    }
+}
+
+fn end_lines(end: &NewEnd, names: &Names) -> Vec<String> {
+    let ip = names.ip(end.link.netns);
+    let name = &end.link.name;
+    let mut lines = Vec::new();
+    if let Some(master) = &end.master_name {
+        lines.push(format!("{ip} link set {name} master {master}"));
+    }
+    if !end.port.is_empty() {
+        lines.push(port::words(name, &end.port, end.link.netns, names));
+    }
+    for vlan in &end.vlans {
+        lines.push(port::vlan_words("add", name, *vlan, false, end.link.netns, names));
+    }
+    for spec in &end.addrs {
+        lines.push(format!("{ip} address add {} dev {name}", addr::words(spec)));
+    }
+    if end.link.up {
+        lines.push(format!("{ip} link set {name} up"));
+    }
+    lines
+}
+
+fn kind_words(line: &mut String, kind: &LinkKind) {
+    match kind {
+        LinkKind::Vlan { id, ad, .. } => {
+            if *ad {
+                line.push_str(" protocol 802.1ad");
+            }
+            opt(line, "id", Some(id.get()));
+        }
+        LinkKind::Macvlan { mode, macs, .. } => {
+            opt(line, "mode", Some(mode.word()));
+            for mac in macs {
+                opt(line, "macaddr add", Some(mac));
+            }
+        }
+        LinkKind::Macvtap { mode, .. } => opt(line, "mode", Some(mode.word())),
+        LinkKind::Vxlan(o) => {
+            opt(line, "id", o.id.map(|id| id.get()));
+            opt(line, "local", o.local);
+            opt(line, "remote", o.remote);
+            opt(line, "group", o.group);
+            opt(line, "dev", o.dev.map(|d| format!("if{}", d.index)));
+            opt(line, "dstport", o.dstport);
+            opt(line, "ttl", o.ttl);
+            if let Some(learning) = o.learning {
+                line.push_str(if learning { " learning" } else { " nolearning" });
+            }
+            if o.external {
+                line.push_str(" external");
+            }
+        }
+        LinkKind::Bridge(options) => port::bridge_words(line, options),
+        LinkKind::Veth | LinkKind::Dummy | LinkKind::Ifb | LinkKind::Tun { .. } => {}
+    }
+}
+
+/// What one of the requests after the first was for.
+enum Step<'a> {
+    Addr(&'a AddrSpec),
+    Other(&'static str),
+}
+
+/// The requests that finish an end; those that the making message could not take are `late`.
+fn follow(end: &NewEnd, late: bool) -> Vec<(Request, Step<'_>)> {
+    let index = end.link.index;
+    let mut steps = Vec::new();
+    if late && let Some(master) = end.link.master {
+        let set = LinkSet { master: Some(master), ..LinkSet::default() };
+        steps.push((link::set(index, &set), Step::Other("attach to its master")));
+    }
+    if !end.port.is_empty() {
+        steps.push((link::set_port(index, &end.port), Step::Other("set the port options of")));
+    }
+    if !end.vlans.is_empty() {
+        // A bridge puts each new port into VLAN 1; a port whose VLANs are listed is in those and no other.
+        let first = PortVlan { vid: crate::types::number::VlanId::FIRST, pvid: false, untagged: false };
+        if end.vlans.iter().all(|v| v.vid != first.vid) {
+            steps.push((link::bridge::vlan_del(index, first, false), Step::Other("take VLAN 1 from")));
+        }
+        for vlan in &end.vlans {
+            steps.push((link::bridge::vlan_add(index, *vlan, false), Step::Other("add a VLAN to")));
+        }
+    }
+    for spec in &end.addrs {
+        steps.push((crate::kernel::addr::add(index, spec), Step::Addr(spec)));
+    }
+    if late && end.link.up {
+        steps.push((link::set(index, &LinkSet { up: Some(true), ..LinkSet::default() }), Step::Other("set up")));
+    }
+    steps
+}
+
+fn add_tun(add: &LinkAdd, tap: bool, ctx: &mut Context<'_>) -> std::result::Result<(), Failure> {
+    let end = &add.end.link;
+    let fd = ctx.kernel.fd(end.netns).ok_or_else(|| Failure::clean(super::gone(end.netns)))?;
+    tun::add(fd, &end.name, end.index, tap).map_err(|e| {
+        let kernel = KernelError::from_io("TUNSETIFF on /dev/net/tun", &e);
+        Failure::partial(match kernel.errno {
+            libc::EBUSY => explain(add, KernelError { errno: libc::EEXIST, ..kernel }),
+            libc::ENOENT | libc::ENODEV => {
+                Diagnostic::new(Code::NoFeature, "this machine has no /dev/net/tun").kernel(kernel)
+            }
+            _ => failed(&format!("make `{}`", end.name), kernel),
+        })
+    })
+}
+
+fn explain_step(end: &NewEnd, step: Option<&Step<'_>>, error: KernelError) -> Box<Diagnostic> {
+    let dev = end.link.name.clone();
+    match step {
+        Some(Step::Addr(spec)) => addr::explain(&AddrAdd { link: end.link.key(), dev, addr: (*spec).clone() }, error),
+        Some(Step::Other(verb)) => port::explain(&format!("{verb} `{dev}`"), error),
+        None => failed(&format!("finish `{dev}`"), error),
+    }
+}
+
+/// What a refused link means. Who has the name is found out by the lab, which knows what others made.
+fn explain(add: &LinkAdd, error: KernelError) -> Box<Diagnostic> {
+    let (name, kind) = (&add.end.link.name, add.kind.name());
+    let lacks = |option: &str| {
+        Diagnostic::new(Code::NoFeature, format!("this kernel cannot make `{kind}` links ({option})"))
+            .help("`netlab doctor` shows what works on this machine")
+    };
+    match (error.errno, error.text.as_deref()) {
+        (libc::EEXIST, Some(text)) if text.contains("VNI") => Diagnostic::new(
+            Code::NameTaken,
+            format!("cannot make `{name}`: a VXLAN link with this id and port exists already"),
+        )
+        .help("choose another id, or another dstport")
+        .kernel(error),
+        (libc::EEXIST, _) => Diagnostic::new(Code::NameTaken, taken_text(add)).kernel(error),
+        (libc::EBUSY, _) if matches!(add.kind, LinkKind::Macvlan { .. } | LinkKind::Macvtap { .. }) => {
+            Diagnostic::new(Code::Busy, format!("cannot make `{name}`: the link below it is taken by another use"))
+                .help("a passthru macvlan wants the link for itself, and a bridge port can carry no macvlan")
+                .kernel(error)
+        }
+        (libc::EBUSY, _) => Diagnostic::new(
+            Code::Busy,
+            format!("cannot make `{name}`: its ifindex {} was taken meanwhile", add.end.link.index),
+        )
+        .kernel(error),
+        (libc::EOPNOTSUPP, _) => match &add.kind {
+            LinkKind::Bridge(o) if o.vlan_filtering == Some(true) => Diagnostic::new(
+                Code::NoFeature,
+                "this kernel has no VLAN filtering on bridges (CONFIG_BRIDGE_VLAN_FILTERING)",
+            )
+            .help("`netlab doctor` shows what works on this machine"),
+            _ => lacks(kernel_option(kind)),
+        }
+        .kernel(error),
+        (libc::EINVAL, None) if matches!(add.kind, LinkKind::Macvlan { .. } | LinkKind::Macvtap { .. }) => {
+            Diagnostic::new(
+                Code::Busy,
+                format!("the link below refuses `{name}`: it has a passthru macvlan, or is one itself"),
+            )
+            .help("passthru allows a single macvlan on its link; use mode \"bridge\" for several")
+            .kernel(error)
+        }
+        (libc::ENODEV, _) => {
+            Diagnostic::new(Code::NoSuchLink, format!("cannot make `{name}`: the link it sits on is gone"))
+                .kernel(error)
+        }
+        _ => failed(&format!("make the {kind} `{name}`"), error),
+    }
+}
+
+fn taken_text(add: &LinkAdd) -> String {
+    match &add.peer {
+        Some(peer) if peer.link.netns == add.end.link.netns => {
+            format!("there is a link called `{}` or `{}` already", add.end.link.name, peer.link.name)
+        }
+        Some(peer) => {
+            format!("there is a link called `{}`, or `{}` at the other end, already", add.end.link.name, peer.link.name)
+        }
+        None => format!("there is a link called `{}` already", add.end.link.name),
+    }
+}
+
+/// The option that a kernel is configured with to have a kind of link.
+pub fn kernel_option(kind: &str) -> &'static str {
+    match kind {
+        "veth" => "CONFIG_VETH",
+        "bridge" => "CONFIG_BRIDGE",
+        "vlan" => "CONFIG_VLAN_8021Q",
+        "vxlan" => "CONFIG_VXLAN",
+        "macvlan" => "CONFIG_MACVLAN",
+        "macvtap" => "CONFIG_MACVTAP",
+        "dummy" => "CONFIG_DUMMY",
+        "ifb" => "CONFIG_IFB",
+        "tun" => "CONFIG_TUN",
+        _ => "its module",
+    }
+}
+
+/// Whether a link found in a dump is the one that this action made.
+pub fn is_ours(found: &LinkState, key: LinkKey, name: &str, kind: &str) -> bool {
+    found.ifindex == key.index && found.ifname == name && found.kind() == kind
+}

@@ -1,0 +1,248 @@
+//! Every change that netlab can make, one file each: how it is done, how it is undone, how it reads as iproute2 and as Rhai.
+//!
+//! An action names all that it touches before it happens (ifindexes and namespaces are chosen beforehand), so that the
+//! journal's line written before the system call is enough to undo it after a kill at any moment.
+
+pub mod addr;
+pub mod file_put;
+pub mod holders;
+pub mod link_add;
+pub mod link_del;
+pub mod link_move;
+pub mod link_set;
+pub mod neigh;
+pub mod netns;
+pub mod port;
+pub mod process_start;
+pub mod route;
+pub mod rule;
+pub mod sysctl_set;
+pub mod text;
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::diag::{Code, Diagnostic, KernelError, Result};
+use crate::kernel::link::LinkKey;
+use crate::kernel::netlink::Socket;
+use crate::kernel::process::ProcessKey;
+use crate::kernel::space::{Kernel, NetnsCookie};
+use crate::types::name::LabName;
+
+use self::holders::Holders;
+use self::text::Names;
+
+/// One change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case")]
+#[allow(missing_docs)] // Each has its own file and docs.
+pub enum Action {
+    NetnsAdd(netns::NetnsAdd),
+    NetnsAttach(netns::NetnsAttach),
+    NetnsDel(netns::NetnsDel),
+    LinkAdd(link_add::LinkAdd),
+    LinkSet(link_set::LinkChange),
+    LinkMove(link_move::LinkMove),
+    LinkDel(link_del::LinkDel),
+    PortSet(port::PortSet),
+    VlanAdd(port::VlanAdd),
+    VlanDel(port::VlanDel),
+    AddrAdd(addr::AddrAdd),
+    AddrDel(addr::AddrDel),
+    RouteAdd(route::RouteAdd),
+    RouteReplace(route::RouteReplace),
+    RouteDel(route::RouteDel),
+    RuleAdd(rule::RuleAdd),
+    RuleDel(rule::RuleDel),
+    NeighAdd(neigh::NeighAdd),
+    NeighDel(neigh::NeighDel),
+    SysctlSet(sysctl_set::SysctlSet),
+    FilePut(file_put::FilePut),
+    ProcessStart(process_start::ProcessStart),
+}
+
+/// What every action can do. The compiler asks for all of it, so no change comes without its undo.
+pub trait Change {
+    /// Looks whether it may be done, before anything is written down: mainly that what it would make is not there yet.
+    ///
+    /// # Errors
+    /// Why not.
+    fn check(&self, _ctx: &mut Context<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    /// Does it.
+    ///
+    /// # Errors
+    /// What the kernel said, and whether a part of it has happened all the same.
+    fn apply(&self, ctx: &mut Context<'_>) -> std::result::Result<After, Failure>;
+
+    /// Takes it back, after looking; to do so twice, or when it never happened, changes nothing.
+    ///
+    /// # Errors
+    /// What the kernel said.
+    fn undo(&self, after: &After, ctx: &mut Context<'_>) -> Result<Undone>;
+
+    /// What has to live on for the undo to be needed: it is skipped when that goes in the same rollback.
+    fn subject(&self) -> Subject;
+
+    /// The same as commands of iproute2.
+    fn ip(&self, names: &Names) -> Vec<String>;
+
+    /// The commands by which a person can take it back.
+    fn by_hand(&self, names: &Names) -> Vec<String>;
+
+    /// The same as a call in a script.
+    fn rhai(&self, names: &Names) -> String;
+}
+
+impl Action {
+    /// The behaviour of whichever action it is.
+    pub fn change(&self) -> &dyn Change {
+        match self {
+            Action::NetnsAdd(a) => a,
+            Action::NetnsAttach(a) => a,
+            Action::NetnsDel(a) => a,
+            Action::LinkAdd(a) => a,
+            Action::LinkSet(a) => a,
+            Action::LinkMove(a) => a,
+            Action::LinkDel(a) => a,
+            Action::PortSet(a) => a,
+            Action::VlanAdd(a) => a,
+            Action::VlanDel(a) => a,
+            Action::AddrAdd(a) => a,
+            Action::AddrDel(a) => a,
+            Action::RouteAdd(a) => a,
+            Action::RouteReplace(a) => a,
+            Action::RouteDel(a) => a,
+            Action::RuleAdd(a) => a,
+            Action::RuleDel(a) => a,
+            Action::NeighAdd(a) => a,
+            Action::NeighDel(a) => a,
+            Action::SysctlSet(a) => a,
+            Action::FilePut(a) => a,
+            Action::ProcessStart(a) => a,
+        }
+    }
+}
+
+/// What actions work with.
+pub struct Context<'a> {
+    /// The kernel, with its open namespaces.
+    pub kernel: &'a mut Kernel,
+    /// The lab on whose behalf.
+    pub lab: &'a LabName,
+    /// Who else holds which setting or file.
+    pub holders: &'a Holders,
+}
+
+impl Context<'_> {
+    /// The socket in a namespace; it is looked for among all names and processes if this process has not opened it yet.
+    ///
+    /// # Errors
+    /// `NL0108` if nothing leads to it any more.
+    pub fn socket(&mut self, netns: NetnsCookie) -> Result<&mut Socket> {
+        self.kernel.find(netns);
+        self.kernel.socket(netns).ok_or_else(|| gone(netns))
+    }
+
+    /// Whether the namespace can still be reached.
+    pub fn exists(&mut self, netns: NetnsCookie) -> bool {
+        self.kernel.find(netns)
+    }
+}
+
+/// The error for a namespace that nothing leads to any more.
+pub fn gone(netns: NetnsCookie) -> Box<Diagnostic> {
+    Diagnostic::new(Code::NoSuchNetns, format!("the namespace {netns} is gone"))
+}
+
+/// What became true by doing it, and could not be known before.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum After {
+    /// Nothing of interest.
+    #[default]
+    Nothing,
+    /// The settings as they were left, with all those that changed along.
+    Settings(Vec<(PathBuf, String)>),
+    /// The program that was started.
+    Process(ProcessKey),
+}
+
+/// Why an action failed.
+#[derive(Debug)]
+pub struct Failure {
+    /// What the user reads.
+    pub error: Box<Diagnostic>,
+    /// Whether some of it may have happened, so that it must be undone like one that succeeded.
+    pub partial: bool,
+}
+
+impl Failure {
+    /// A failure after which nothing has happened.
+    pub fn clean(error: Box<Diagnostic>) -> Self {
+        Self { error, partial: false }
+    }
+
+    /// A failure half-way.
+    pub fn partial(error: Box<Diagnostic>) -> Self {
+        Self { error, partial: true }
+    }
+}
+
+/// What an undo found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Undone {
+    /// It was there and is gone now.
+    Yes,
+    /// It was gone already.
+    Already,
+    /// Somebody changed it since; it is theirs now and was left alone. The sentence says what it is now.
+    Theirs(String),
+}
+
+/// What an action's effect depends on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subject {
+    /// It makes this namespace.
+    MakesNetns(NetnsCookie),
+    /// It makes this link.
+    MakesLink(LinkKey),
+    /// It changes something of this link.
+    Link(LinkKey),
+    /// It changes something in this namespace, perhaps by way of a link.
+    Netns(NetnsCookie, Option<LinkKey>),
+    /// It changes something outside of namespaces.
+    Machine,
+}
+
+/// Turns the kernel's answer to a deletion into what an undo found: what is not there need not be deleted.
+pub(crate) fn deleted(answer: std::result::Result<(), KernelError>, what: &str) -> Result<Undone> {
+    match answer {
+        Ok(()) => Ok(Undone::Yes),
+        Err(e) if matches!(e.errno, libc::ENODEV | libc::ENOENT | libc::ESRCH | libc::EADDRNOTAVAIL) => {
+            Ok(Undone::Already)
+        }
+        Err(e) => Err(failed(what, e)),
+    }
+}
+
+/// The error for a request that failed in a way nobody foresaw: the kernel's words have to do.
+pub(crate) fn failed(what: &str, error: KernelError) -> Box<Diagnostic> {
+    let code = match error.errno {
+        libc::EPERM | libc::EACCES => Code::NotPermitted,
+        libc::EOPNOTSUPP | libc::EPROTONOSUPPORT | libc::EAFNOSUPPORT => Code::NoFeature,
+        libc::EBUSY => Code::Busy,
+        _ => Code::Refused,
+    };
+    let words = std::io::Error::from_raw_os_error(error.errno).to_string();
+    let words = words.split(" (os error").next().unwrap_or_default().to_lowercase();
+    let reason = error.text.clone().unwrap_or(words);
+    let mut diagnostic = Diagnostic::new(code, format!("cannot {what}: {reason}"));
+    if code == Code::NotPermitted {
+        diagnostic = diagnostic.help("netlab needs CAP_NET_ADMIN and CAP_SYS_ADMIN; try `sudo netlab …`");
+    }
+    diagnostic.kernel(error)
+}

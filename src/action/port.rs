@@ -1,0 +1,285 @@
+//! Options of a bridge's port, and the VLANs it is in.
+
+use serde::{Deserialize, Serialize};
+
+use super::text::{Names, bit, on, opt};
+use super::{After, Change, Context, Failure, Subject, Undone, deleted, failed};
+use crate::diag::{Code, Diagnostic, KernelError, Result};
+use crate::kernel::link::bridge::{self, BridgeOptions, PortOptions, PortVlan};
+use crate::kernel::link::{self, LinkKey};
+use crate::kernel::space::NetnsCookie;
+use crate::probe::state::link::LinkState;
+use crate::types::name::IfName;
+
+/// Options of a port are set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortSet {
+    /// The link.
+    pub link: LinkKey,
+    /// The link's name.
+    pub dev: IfName,
+    /// The options.
+    pub set: PortOptions,
+    /// What they were.
+    pub before: PortOptions,
+}
+
+impl PortSet {
+    fn put(&self, options: &PortOptions, ctx: &mut Context<'_>) -> Result<()> {
+        let (message, flags) = link::set_port(self.link.index, options);
+        let what = format!("set the port options of `{}`", self.dev);
+        ctx.socket(self.link.netns)?.change(message, flags).map_err(|e| explain(&what, e))
+    }
+}
+
+impl Change for PortSet {
+    fn apply(&self, ctx: &mut Context<'_>) -> std::result::Result<After, Failure> {
+        self.put(&self.set, ctx).map_err(Failure::partial)?;
+        Ok(After::Nothing)
+    }
+
+    fn undo(&self, _after: &After, ctx: &mut Context<'_>) -> Result<Undone> {
+        if !ctx.exists(self.link.netns) || link::get(ctx.socket(self.link.netns)?, self.link.index).is_err() {
+            return Ok(Undone::Already);
+        }
+        self.put(&self.before, ctx)?;
+        Ok(Undone::Yes)
+    }
+
+    fn subject(&self) -> Subject {
+        Subject::Link(self.link)
+    }
+
+    fn ip(&self, names: &Names) -> Vec<String> {
+        vec![words(&self.dev, &self.set, self.link.netns, names)]
+    }
+
+    fn by_hand(&self, names: &Names) -> Vec<String> {
+        vec![words(&self.dev, &self.before, self.link.netns, names)]
+    }
+
+    fn rhai(&self, names: &Names) -> String {
+        format!("{}[{:?}].port_set(#{{ … }})", names.handle(self.link.netns), self.dev.as_str())
+    }
+}
+
+/// A port, or the bridge itself, joins a VLAN.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VlanAdd {
+    /// The link.
+    pub link: LinkKey,
+    /// The link's name.
+    pub dev: IfName,
+    /// The VLAN.
+    pub vlan: PortVlan,
+    /// The link is the bridge itself.
+    pub own: bool,
+}
+
+impl Change for VlanAdd {
+    fn apply(&self, ctx: &mut Context<'_>) -> std::result::Result<After, Failure> {
+        let (message, flags) = bridge::vlan_add(self.link.index, self.vlan, self.own);
+        let socket = ctx.socket(self.link.netns).map_err(Failure::clean)?;
+        let what = format!("add VLAN {} to `{}`", self.vlan.vid.get(), self.dev);
+        socket.change(message, flags).map_err(|e| Failure::clean(explain(&what, e)))?;
+        Ok(After::Nothing)
+    }
+
+    fn undo(&self, _after: &After, ctx: &mut Context<'_>) -> Result<Undone> {
+        if !ctx.exists(self.link.netns) {
+            return Ok(Undone::Already);
+        }
+        let (message, flags) = bridge::vlan_del(self.link.index, self.vlan, self.own);
+        let answer = ctx.socket(self.link.netns)?.change(message, flags);
+        deleted(answer, &format!("take VLAN {} from `{}`", self.vlan.vid.get(), self.dev))
+    }
+
+    fn subject(&self) -> Subject {
+        Subject::Link(self.link)
+    }
+
+    fn ip(&self, names: &Names) -> Vec<String> {
+        vec![vlan_words("add", &self.dev, self.vlan, self.own, self.link.netns, names)]
+    }
+
+    fn by_hand(&self, names: &Names) -> Vec<String> {
+        vec![vlan_words("del", &self.dev, self.vlan, self.own, self.link.netns, names)]
+    }
+
+    fn rhai(&self, names: &Names) -> String {
+        format!("{}[{:?}].vlan_add({})", names.handle(self.link.netns), self.dev.as_str(), self.vlan.vid.get())
+    }
+}
+
+/// A port, or the bridge itself, leaves a VLAN.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VlanDel {
+    /// The link.
+    pub link: LinkKey,
+    /// The link's name.
+    pub dev: IfName,
+    /// The VLAN, as it was.
+    pub vlan: PortVlan,
+    /// The link is the bridge itself.
+    pub own: bool,
+}
+
+impl VlanDel {
+    fn opposite(&self) -> VlanAdd {
+        VlanAdd { link: self.link, dev: self.dev.clone(), vlan: self.vlan, own: self.own }
+    }
+}
+
+impl Change for VlanDel {
+    fn apply(&self, ctx: &mut Context<'_>) -> std::result::Result<After, Failure> {
+        match self.opposite().undo(&After::Nothing, ctx).map_err(Failure::clean)? {
+            Undone::Already => Err(Failure::clean(Diagnostic::new(
+                Code::NoSuchEntry,
+                format!("`{}` is not in VLAN {}", self.dev, self.vlan.vid.get()),
+            ))),
+            _ => Ok(After::Nothing),
+        }
+    }
+
+    fn undo(&self, _after: &After, ctx: &mut Context<'_>) -> Result<Undone> {
+        self.opposite().apply(ctx).map(|_| Undone::Yes).map_err(|failure| failure.error)
+    }
+
+    fn subject(&self) -> Subject {
+        Subject::Link(self.link)
+    }
+
+    fn ip(&self, names: &Names) -> Vec<String> {
+        self.opposite().by_hand(names)
+    }
+
+    fn by_hand(&self, names: &Names) -> Vec<String> {
+        self.opposite().ip(names)
+    }
+
+    fn rhai(&self, names: &Names) -> String {
+        format!("{}[{:?}].vlan_del({})", names.handle(self.link.netns), self.dev.as_str(), self.vlan.vid.get())
+    }
+}
+
+/// What a refused port option or VLAN means.
+pub(crate) fn explain(what: &str, error: KernelError) -> Box<Diagnostic> {
+    match error.errno {
+        libc::EOPNOTSUPP => {
+            Diagnostic::new(Code::NoFeature, format!("cannot {what}: it is no port of a bridge that can do this"))
+                .help("VLANs need a bridge with vlan_filtering, and a kernel with CONFIG_BRIDGE_VLAN_FILTERING")
+                .kernel(error)
+        }
+        _ => failed(what, error),
+    }
+}
+
+/// Port options as `bridge link set` takes them.
+pub fn words(dev: &IfName, o: &PortOptions, netns: NetnsCookie, names: &Names) -> String {
+    let mut line = format!("{} link set dev {dev}", names.tool("bridge", netns));
+    opt(&mut line, "state", o.state);
+    opt(&mut line, "priority", o.priority);
+    opt(&mut line, "cost", o.cost);
+    for (word, value) in [
+        ("hairpin", o.hairpin),
+        ("guard", o.guard),
+        ("root_block", o.root_block),
+        ("fastleave", o.fastleave),
+        ("learning", o.learning),
+        ("flood", o.flood),
+        ("mcast_flood", o.mcast_flood),
+        ("bcast_flood", o.bcast_flood),
+        ("isolated", o.isolated),
+        ("neigh_suppress", o.neigh_suppress),
+        ("locked", o.locked),
+    ] {
+        opt(&mut line, word, value.map(on));
+    }
+    line
+}
+
+/// A VLAN as `bridge vlan add` takes it.
+pub fn vlan_words(verb: &str, dev: &IfName, vlan: PortVlan, own: bool, netns: NetnsCookie, names: &Names) -> String {
+    let mut line = format!("{} vlan {verb} dev {dev} vid {}", names.tool("bridge", netns), vlan.vid.get());
+    if verb == "add" {
+        if vlan.pvid {
+            line.push_str(" pvid");
+        }
+        if vlan.untagged {
+            line.push_str(" untagged");
+        }
+    }
+    if own {
+        line.push_str(" self");
+    }
+    line
+}
+
+/// Bridge options as `ip link add … type bridge` takes them.
+pub fn bridge_words(line: &mut String, o: &BridgeOptions) {
+    for (word, value) in [
+        ("stp_state", o.stp_state),
+        ("vlan_filtering", o.vlan_filtering),
+        ("mcast_snooping", o.mcast_snooping),
+        ("mcast_querier", o.mcast_querier),
+        ("nf_call_iptables", o.nf_call_iptables),
+        ("nf_call_ip6tables", o.nf_call_ip6tables),
+        ("nf_call_arptables", o.nf_call_arptables),
+    ] {
+        opt(line, word, value.map(bit));
+    }
+    opt(line, "vlan_default_pvid", o.vlan_default_pvid);
+    opt(line, "priority", o.priority);
+    opt(line, "forward_delay", o.forward_delay);
+    opt(line, "hello_time", o.hello_time);
+    opt(line, "max_age", o.max_age);
+    opt(line, "ageing_time", o.ageing_time);
+    opt(line, "group_fwd_mask", o.group_fwd_mask);
+}
+
+/// The options of a bridge as it is now, from its state.
+pub fn bridge_options(state: &LinkState) -> BridgeOptions {
+    let data = |key: &str| state.linkinfo.as_ref().and_then(|i| i.info_data.get(key)).and_then(|v| v.as_u64());
+    let switch = |key: &str| data(key).map(|v| v != 0);
+    // The kernel's numbers fit by definition; a value that did not would be left alone.
+    let small = |key: &str| data(key).and_then(|v| u16::try_from(v).ok());
+    let number = |key: &str| data(key).and_then(|v| u32::try_from(v).ok());
+    BridgeOptions {
+        stp_state: switch("stp_state"),
+        vlan_filtering: switch("vlan_filtering").filter(|on| *on),
+        vlan_default_pvid: small("vlan_default_pvid").filter(|_| switch("vlan_filtering") == Some(true)),
+        priority: small("priority"),
+        forward_delay: number("forward_delay"),
+        hello_time: number("hello_time"),
+        max_age: number("max_age"),
+        ageing_time: number("ageing_time"),
+        group_fwd_mask: small("group_fwd_mask"),
+        mcast_snooping: switch("mcast_snooping"),
+        mcast_querier: switch("mcast_querier"),
+        nf_call_iptables: switch("nf_call_iptables"),
+        nf_call_ip6tables: switch("nf_call_ip6tables"),
+        nf_call_arptables: switch("nf_call_arptables"),
+    }
+}
+
+/// The options of a port as they are now, from its state.
+pub fn port_options(state: &LinkState) -> PortOptions {
+    let data = |key: &str| state.linkinfo.as_ref().and_then(|i| i.info_slave_data.get(key));
+    let switch = |key: &str| data(key).and_then(|v| v.as_bool());
+    PortOptions {
+        state: None,
+        priority: data("priority").and_then(|v| u16::try_from(v.as_u64()?).ok()),
+        cost: data("cost").and_then(|v| u32::try_from(v.as_u64()?).ok()),
+        hairpin: switch("hairpin"),
+        guard: switch("guard"),
+        root_block: switch("root_block"),
+        fastleave: switch("fastleave"),
+        learning: switch("learning"),
+        flood: switch("flood"),
+        mcast_flood: switch("mcast_flood"),
+        bcast_flood: switch("bcast_flood"),
+        isolated: switch("isolated"),
+        neigh_suppress: switch("neigh_suppress"),
+        locked: switch("locked"),
+    }
+}

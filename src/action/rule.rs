@@ -1,0 +1,147 @@
+//! A policy rule is made or deleted.
+
+use serde::{Deserialize, Serialize};
+
+use super::text::{Names, opt};
+use super::{After, Change, Context, Failure, Subject, Undone, deleted, failed};
+use crate::diag::{Code, Diagnostic, Result};
+use crate::kernel::route::RouteKind;
+use crate::kernel::rule::{self, RuleSpec};
+use crate::kernel::space::NetnsCookie;
+
+/// A rule is made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleAdd {
+    /// The namespace.
+    pub netns: NetnsCookie,
+    /// The rule.
+    pub rule: RuleSpec,
+}
+
+impl Change for RuleAdd {
+    fn check(&self, ctx: &mut Context<'_>) -> Result<()> {
+        let there = rule::dump(ctx.socket(self.netns)?, self.rule.v6).map_err(|e| failed("read the rules", e))?;
+        let (wanted, _) = rule::add(&self.rule);
+        let netlink_packet_route::RouteNetlinkMessage::NewRule(wanted) = wanted else { return Ok(()) };
+        // The kernel shows more than it was told; the same rule shows at least what we would tell it.
+        let same = |m: &netlink_packet_route::rule::RuleMessage| {
+            m.header.action == wanted.header.action && wanted.attributes.iter().all(|a| m.attributes.contains(a))
+        };
+        if there.iter().any(same) { Err(taken(&self.rule)) } else { Ok(()) }
+    }
+
+    fn apply(&self, ctx: &mut Context<'_>) -> std::result::Result<After, Failure> {
+        let (message, flags) = rule::add(&self.rule);
+        let socket = ctx.socket(self.netns).map_err(Failure::clean)?;
+        socket.change(message, flags).map_err(|e| {
+            Failure::clean(match e.errno {
+                libc::EEXIST => taken(&self.rule).kernel(e),
+                _ => failed(&format!("make the rule `{}`", words(&self.rule)), e),
+            })
+        })?;
+        Ok(After::Nothing)
+    }
+
+    fn undo(&self, _after: &After, ctx: &mut Context<'_>) -> Result<Undone> {
+        if !ctx.exists(self.netns) {
+            return Ok(Undone::Already);
+        }
+        let (message, flags) = rule::del(&self.rule);
+        let answer = ctx.socket(self.netns)?.change(message, flags);
+        deleted(answer, &format!("delete the rule `{}`", words(&self.rule)))
+    }
+
+    fn subject(&self) -> Subject {
+        Subject::Netns(self.netns, None)
+    }
+
+    fn ip(&self, names: &Names) -> Vec<String> {
+        vec![format!("{} rule add {}", ip(self, names), words(&self.rule))]
+    }
+
+    fn by_hand(&self, names: &Names) -> Vec<String> {
+        vec![format!("{} rule del {}", ip(self, names), words(&self.rule))]
+    }
+
+    fn rhai(&self, names: &Names) -> String {
+        format!("{}.rule({:?})", names.handle(self.netns), words(&self.rule))
+    }
+}
+
+/// A rule is deleted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleDel {
+    /// The namespace.
+    pub netns: NetnsCookie,
+    /// The rule.
+    pub rule: RuleSpec,
+}
+
+impl RuleDel {
+    fn opposite(&self) -> RuleAdd {
+        RuleAdd { netns: self.netns, rule: self.rule.clone() }
+    }
+}
+
+impl Change for RuleDel {
+    fn apply(&self, ctx: &mut Context<'_>) -> std::result::Result<After, Failure> {
+        match self.opposite().undo(&After::Nothing, ctx).map_err(Failure::clean)? {
+            Undone::Already => Err(Failure::clean(Diagnostic::new(
+                Code::NoSuchEntry,
+                format!("there is no rule `{}`", words(&self.rule)),
+            ))),
+            _ => Ok(After::Nothing),
+        }
+    }
+
+    fn undo(&self, _after: &After, ctx: &mut Context<'_>) -> Result<Undone> {
+        match self.opposite().apply(ctx) {
+            Ok(_) => Ok(Undone::Yes),
+            Err(Failure { error, .. }) if error.code == Code::EntryTaken => Ok(Undone::Already),
+            Err(Failure { error, .. }) => Err(error),
+        }
+    }
+
+    fn subject(&self) -> Subject {
+        Subject::Netns(self.netns, None)
+    }
+
+    fn ip(&self, names: &Names) -> Vec<String> {
+        self.opposite().by_hand(names)
+    }
+
+    fn by_hand(&self, names: &Names) -> Vec<String> {
+        self.opposite().ip(names)
+    }
+
+    fn rhai(&self, names: &Names) -> String {
+        format!("{}.del_rule({:?})", names.handle(self.netns), words(&self.rule))
+    }
+}
+
+fn ip(add: &RuleAdd, names: &Names) -> String {
+    format!("{}{}", names.ip(add.netns), if add.rule.v6 { " -6" } else { "" })
+}
+
+/// A rule as `ip rule add` takes it.
+pub fn words(rule: &RuleSpec) -> String {
+    let mut line = format!("priority {}", rule.priority);
+    if rule.not {
+        line.push_str(" not");
+    }
+    opt(&mut line, "from", rule.from);
+    opt(&mut line, "to", rule.to);
+    opt(&mut line, "iif", rule.iif.as_ref());
+    opt(&mut line, "oif", rule.oif.as_ref());
+    opt(&mut line, "fwmark", rule.fwmark);
+    opt(&mut line, "tos", rule.tos);
+    match rule.kind {
+        RouteKind::Unicast => opt(&mut line, "table", rule.table),
+        kind => opt(&mut line, "type", Some(kind.word())),
+    }
+    line
+}
+
+fn taken(rule: &RuleSpec) -> Box<Diagnostic> {
+    Diagnostic::new(Code::EntryTaken, format!("there is a rule `{}` already", words(rule)))
+}

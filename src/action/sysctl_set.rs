@@ -1,0 +1,197 @@
+//! A setting under /proc/sys/net is written; some settings write others along, which are given back too.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::holders::Release;
+use super::text::Names;
+use super::{After, Change, Context, Failure, Subject, Undone, failed};
+use crate::diag::{Code, Diagnostic, KernelError, Result};
+use crate::kernel::space::NetnsCookie;
+use crate::kernel::sysctl;
+
+/// A setting is written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SysctlSet {
+    /// The namespace.
+    pub netns: NetnsCookie,
+    /// The file.
+    pub path: PathBuf,
+    /// The new value.
+    pub value: String,
+    /// What it was, with all that it changes along; empty if the namespace goes with the lab.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub before: Vec<(PathBuf, String)>,
+    /// The number by which the lab holds it, if others may need it too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<u64>,
+}
+
+impl SysctlSet {
+    fn key(&self) -> String {
+        format!("{} {}", self.netns, self.path.display())
+    }
+
+    fn leaf(&self) -> String {
+        self.path.strip_prefix(sysctl::ROOT).unwrap_or(&self.path).display().to_string()
+    }
+
+    /// Reads this setting and all that writing it would change along.
+    ///
+    /// # Errors
+    /// `NL0117` if there is no such setting.
+    pub fn look(netns: NetnsCookie, path: &Path, ctx: &mut Context<'_>) -> Result<Vec<(PathBuf, String)>> {
+        ctx.exists(netns);
+        let fd = ctx.kernel.fd(netns).ok_or_else(|| super::gone(netns))?;
+        let own = sysctl::read(fd, path).map_err(|e| explain(path, "", e))?;
+        let mut values = vec![(path.to_owned(), own)];
+        let along = along(path)
+            .into_iter()
+            .flat_map(|(family, leaf)| sysctl::siblings(fd, family, &leaf).unwrap_or_default())
+            .filter(|p| p != path)
+            .collect::<Vec<_>>();
+        let read = sysctl::read_all(fd, &along).unwrap_or_default();
+        values.extend(along.into_iter().zip(read).filter_map(|(path, value)| Some((path, value?))));
+        Ok(values)
+    }
+
+    fn write(&self, value: &str, ctx: &mut Context<'_>) -> std::result::Result<(), KernelError> {
+        let gone = || KernelError::new(format!("write {}", self.path.display()), libc::ENOENT);
+        sysctl::write(ctx.kernel.fd(self.netns).ok_or_else(gone)?, &self.path, value)
+    }
+
+    /// Gives back a value, and those that changed along unless somebody has changed them since.
+    fn give_back(&self, back: &[(PathBuf, String)], after: &After, ctx: &mut Context<'_>) -> Result<Undone> {
+        let Some((_, value)) = back.first() else { return Ok(Undone::Already) };
+        let now = Self::look(self.netns, &self.path, ctx)?;
+        let is =
+            |values: &[(PathBuf, String)], path: &Path| values.iter().find(|(p, _)| p == path).map(|(_, v)| v.clone());
+        let left: &[(PathBuf, String)] = if let After::Settings(left) = after { left } else { &[] };
+        let current = is(&now, &self.path).unwrap_or_default();
+        let ours = is(left, &self.path).unwrap_or_else(|| self.value.clone());
+        if current != *value && current != ours {
+            return Ok(Undone::Theirs(format!("{} was {ours} and is {current} now", self.leaf())));
+        }
+        // What somebody set since on one of those that changed along stays theirs, although the switch writes over it.
+        let wanted = back.iter().skip(1).map(|(path, before)| match (is(&now, path), is(left, path)) {
+            (Some(theirs), Some(left)) if theirs != left => (path, theirs),
+            _ => (path, before.clone()),
+        });
+        let wanted: Vec<(&PathBuf, String)> = wanted.collect();
+        let mut changed = false;
+        if current != *value {
+            self.write(value, ctx).map_err(|e| explain(&self.path, value, e))?;
+            changed = true;
+        }
+        let now = Self::look(self.netns, &self.path, ctx)?;
+        for (path, value) in wanted {
+            if is(&now, path).is_some_and(|n| n != value) {
+                let fd = ctx.kernel.fd(self.netns).ok_or_else(|| super::gone(self.netns))?;
+                sysctl::write(fd, path, &value).map_err(|e| explain(path, &value, e))?;
+                changed = true;
+            }
+        }
+        Ok(if changed { Undone::Yes } else { Undone::Already })
+    }
+}
+
+impl Change for SysctlSet {
+    fn apply(&self, ctx: &mut Context<'_>) -> std::result::Result<After, Failure> {
+        ctx.exists(self.netns);
+        if let Some(seq) = self.held {
+            let base = self.before.clone();
+            ctx.holders.hold((ctx.lab, seq), &self.key(), &self.value, || Ok(base)).map_err(Failure::partial)?;
+        }
+        self.write(&self.value, ctx).map_err(|e| Failure::partial(explain(&self.path, &self.value, e)))?;
+        if self.before.is_empty() {
+            return Ok(After::Nothing);
+        }
+        Self::look(self.netns, &self.path, ctx).map(After::Settings).map_err(Failure::partial)
+    }
+
+    fn undo(&self, after: &After, ctx: &mut Context<'_>) -> Result<Undone> {
+        let Some(seq) = self.held else {
+            return if ctx.exists(self.netns) { self.give_back(&self.before, after, ctx) } else { Ok(Undone::Already) };
+        };
+        let key = self.key();
+        let undone = if !ctx.exists(self.netns) {
+            Undone::Already
+        } else {
+            match ctx.holders.look((ctx.lab, seq), &key)? {
+                Release::NotHeld => return Ok(Undone::Already),
+                Release::Covered => Undone::Yes,
+                Release::Back(value) => self.give_back(&[(self.path.clone(), value)], after, ctx)?,
+                Release::Base(base) => self.give_back(&base, after, ctx)?,
+            }
+        };
+        ctx.holders.release((ctx.lab, seq), &key)?;
+        Ok(undone)
+    }
+
+    fn subject(&self) -> Subject {
+        Subject::Netns(self.netns, None)
+    }
+
+    fn ip(&self, names: &Names) -> Vec<String> {
+        vec![format!("{}sysctl -w {}={:?}", names.exec(self.netns), self.leaf(), self.value)]
+    }
+
+    fn by_hand(&self, names: &Names) -> Vec<String> {
+        let line = |(path, value): &(PathBuf, String)| {
+            let leaf = path.strip_prefix(sysctl::ROOT).unwrap_or(path).display().to_string();
+            format!("{}sysctl -w {leaf}={value:?}", names.exec(self.netns))
+        };
+        self.before.first().map(line).into_iter().collect()
+    }
+
+    fn rhai(&self, names: &Names) -> String {
+        format!("{}.sysctl({:?}, {:?})", names.handle(self.netns), self.leaf(), self.value)
+    }
+}
+
+/// Which groups of settings the kernel writes when this one is written: the families and leaves of conf/*/LEAF.
+///
+/// `ip_forward` and `conf/all/forwarding` are one switch that writes every link's `forwarding` and turns
+/// `accept_redirects` the other way (net/ipv4/devinet.c, `inet_forward_change`). Values of `all` and `default` go to the
+/// links as well, for some leaves at once and for others only to links that were never set.
+fn along(path: &Path) -> Vec<(&'static str, String)> {
+    let parts: Vec<&str> = path.iter().filter_map(|p| p.to_str()).skip(3).collect();
+    match parts.as_slice() {
+        ["net", "ipv4", "ip_forward"] | ["net", "ipv4", "conf", "all", "forwarding"] => {
+            vec![("ipv4", "forwarding".into()), ("ipv4", "accept_redirects".into())]
+        }
+        ["net", "ipv4", "conf", "all" | "default", leaf] => vec![("ipv4", (*leaf).into())],
+        ["net", "ipv6", "conf", "all" | "default", leaf] => vec![("ipv6", (*leaf).into())],
+        _ => Vec::new(),
+    }
+}
+
+/// What a refused setting means.
+fn explain(path: &Path, value: &str, error: KernelError) -> Box<Diagnostic> {
+    let leaf = path.strip_prefix(sysctl::ROOT).unwrap_or(path).display().to_string().replace('/', ".");
+    match error.errno {
+        libc::ENOENT => Diagnostic::new(Code::BadSetting, format!("there is no setting `{leaf}` in this namespace"))
+            .help("a setting of a link is there only while the link is, and some exist only on the host")
+            .kernel(error),
+        libc::EINVAL | libc::ERANGE => {
+            Diagnostic::new(Code::BadSetting, format!("setting `{leaf}` does not take the value {value:?}"))
+                .kernel(error)
+        }
+        _ => failed(&format!("set `{leaf}`"), error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn which_settings_change_along() {
+        let of = |key| along(&sysctl::path(key).unwrap());
+        assert_eq!(of("net.ipv4.ip_forward").len(), 2);
+        assert_eq!(of("net.ipv6.conf.all.forwarding"), vec![("ipv6", "forwarding".to_owned())]);
+        assert_eq!(of("net.ipv4.conf.eth0.forwarding"), vec![]);
+        assert_eq!(of("net.core.somaxconn"), vec![]);
+    }
+}

@@ -1,0 +1,62 @@
+//! Words for actions: namespaces and links by name, options as iproute2 and Rhai write them.
+
+use std::collections::HashMap;
+use std::fmt::Write;
+
+use crate::kernel::space::NetnsCookie;
+
+/// The names of the namespaces that actions mention by cookie.
+#[derive(Debug, Clone, Default)]
+pub struct Names {
+    netns: HashMap<NetnsCookie, String>,
+}
+
+impl Names {
+    /// Learns a name.
+    pub fn insert(&mut self, netns: NetnsCookie, name: impl Into<String>) {
+        self.netns.insert(netns, name.into());
+    }
+
+    /// The name for a sentence; `host` for the namespace that the lab works in.
+    pub fn netns(&self, netns: NetnsCookie) -> &str {
+        self.netns.get(&netns).map_or("host", String::as_str)
+    }
+
+    /// `ip` or `ip -n NAME`.
+    pub fn ip(&self, netns: NetnsCookie) -> String {
+        self.tool("ip", netns)
+    }
+
+    /// A tool of iproute2 that knows `-n`.
+    pub fn tool(&self, tool: &str, netns: NetnsCookie) -> String {
+        self.netns.get(&netns).map_or_else(|| tool.into(), |name| format!("{tool} -n {name}"))
+    }
+
+    /// A program in a namespace.
+    pub fn exec(&self, netns: NetnsCookie) -> String {
+        self.netns.get(&netns).map_or_else(String::new, |name| format!("ip netns exec {name} "))
+    }
+
+    /// How a script would reach the namespace: `host` or `get_netns("…")`.
+    pub fn handle(&self, netns: NetnsCookie) -> String {
+        self.netns.get(&netns).map_or_else(|| "host".into(), |name| format!("get_netns({name:?})"))
+    }
+}
+
+/// `on` or `off`, as iproute2 writes most switches.
+pub fn on(value: bool) -> &'static str {
+    if value { "on" } else { "off" }
+}
+
+/// `0` or `1`, as iproute2 writes the others.
+pub fn bit(value: bool) -> &'static str {
+    if value { "1" } else { "0" }
+}
+
+/// Appends ` word value` for an option that is given.
+pub fn opt<T: std::fmt::Display>(line: &mut String, word: &str, value: Option<T>) {
+    if let Some(value) = value {
+        // Writing to a string cannot fail.
+        let _ = write!(line, " {word} {value}");
+    }
+}
