@@ -240,3 +240,10 @@ impl fmt::Display for Code {
         write!(f, "NL{:04}", *self as u16)
     }
 }
+
+/// The name most like a misspelt one, if one is near enough to be meant.
+pub fn nearest<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let near = |name: &&str| strsim::damerau_levenshtein(wrong, name);
+    let best = names.into_iter().min_by_key(near)?;
+    (near(&best) <= 1 + wrong.chars().count() / 4).then_some(best)
+}

@@ -2,6 +2,8 @@
 
 pub mod action;
 pub mod diag;
+pub mod journal;
 pub mod kernel;
+pub mod lab;
 pub mod probe;
 pub mod types;

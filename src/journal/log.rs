@@ -1,0 +1,139 @@
+//! A journal as a file: appended line by line, read back to the last whole line.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use super::record::{Record, VERSION};
+use super::state::State;
+use crate::diag::{Code, Diagnostic, KernelError, Result};
+use crate::kernel::effect;
+
+/// A journal that is being written.
+#[derive(Debug)]
+pub struct Log {
+    path: PathBuf,
+    file: File,
+    line: Vec<u8>,
+}
+
+impl Log {
+    /// Begins a journal.
+    ///
+    /// # Errors
+    /// `NL0119` if the file cannot be made.
+    pub fn create(path: &Path) -> Result<Self> {
+        effect::here();
+        let file = OpenOptions::new().append(true).create_new(true).open(path);
+        Ok(Self { file: file.map_err(|e| broken("make", path, &e))?, path: path.into(), line: Vec::new() })
+    }
+
+    /// Goes on with a journal, after cutting off a line that a kill left unfinished.
+    ///
+    /// # Errors
+    /// `NL0119` if the file cannot be written.
+    pub fn resume(path: &Path) -> Result<Self> {
+        let text = fs::read(path).map_err(|e| broken("read", path, &e))?;
+        let whole = text.iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
+        let open = OpenOptions::new().append(true).open(path);
+        let file = open.map_err(|e| broken("open", path, &e))?;
+        if whole < text.len() {
+            effect::here();
+            file.set_len(whole as u64).map_err(|e| broken("mend", path, &e))?;
+        }
+        Ok(Self { file, path: path.into(), line: Vec::new() })
+    }
+
+    /// Writes one line, in one write(2). A killed process loses nothing that it wrote.
+    ///
+    /// # Errors
+    /// `NL0119`, for example on a full disk; then the action must not be done.
+    pub fn write(&mut self, record: &Record) -> Result<()> {
+        self.line.clear();
+        let encoded = serde_json::to_writer(&mut self.line, record);
+        encoded.map_err(|e| broken("write", &self.path, &io::Error::other(e)))?;
+        self.line.push(b'\n');
+        effect::here();
+        self.file.write_all(&self.line).map_err(|e| broken("write", &self.path, &e))
+    }
+
+    /// Waits until it is on the disk. Only changes of files outlive the machine's next crash, so only those need it.
+    ///
+    /// # Errors
+    /// `NL0119`.
+    pub fn sync(&self) -> Result<()> {
+        self.file.sync_data().map_err(|e| broken("save", &self.path, &e))
+    }
+}
+
+/// Reads a journal.
+///
+/// # Errors
+/// `NL0119` if the file cannot be read, `NL0504` if it holds what no netlab of this version wrote.
+pub fn read(path: &Path) -> Result<State> {
+    let text = fs::read_to_string(path).map_err(|e| broken("read", path, &e))?;
+    let mut state = State::default();
+    for (number, line) in text.split_inclusive('\n').enumerate() {
+        // A line without its end was being written when the process was killed: what it announces has not begun.
+        let Some(line) = line.strip_suffix('\n') else { break };
+        let bad = |why: String| {
+            Diagnostic::new(
+                Code::BadJournal,
+                format!("line {} of {} cannot be read: {why}", number + 1, path.display()),
+            )
+        };
+        if number == 0 {
+            check_version(line).map_err(bad)?;
+        }
+        let record: Record = serde_json::from_str(line).map_err(|e| bad(e.to_string()))?;
+        state.step(record).map_err(|e| bad(e.message))?;
+    }
+    Ok(state)
+}
+
+/// The version is looked at before the rest, which another version may have written in another form.
+fn check_version(line: &str) -> std::result::Result<(), String> {
+    let header: serde_json::Value = serde_json::from_str(line).map_err(|e| e.to_string())?;
+    match header.get("version").and_then(serde_json::Value::as_u64) {
+        Some(version) if version == u64::from(VERSION) => Ok(()),
+        version => {
+            let program = header.get("program").and_then(|p| p.as_str()).unwrap_or("unknown");
+            let version = version.map_or("no version".into(), |v| format!("version {v}"));
+            Err(format!(
+                "it has {version}, this netlab reads version {VERSION}; netlab {program} wrote it and can undo it"
+            ))
+        }
+    }
+}
+
+fn broken(verb: &str, path: &Path, error: &io::Error) -> Box<Diagnostic> {
+    let words = error.to_string();
+    let words = words.split(" (os error").next().unwrap_or_default().to_lowercase();
+    Diagnostic::new(Code::BadFile, format!("cannot {verb} the journal {}: {words}", path.display()))
+        .kernel(KernelError::from_io(format!("{verb} {}", path.display()), error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_torn_line_is_cut_and_another_version_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal.jsonl");
+        fs::write(&path, "{\"record\":\"open\",\"version\":99,\"program\":\"9.9\"}\n").unwrap();
+        assert!(
+            read(&path)
+                .unwrap_err()
+                .message
+                .ends_with("it has version 99, this netlab reads version 1; netlab 9.9 wrote it and can undo it")
+        );
+        fs::write(&path, "").unwrap();
+        let mut log = Log::resume(&path).unwrap();
+        log.write(&Record::UndoDone { seqs: vec![1] }).unwrap();
+        let whole = fs::read(&path).unwrap();
+        fs::write(&path, [whole.as_slice(), b"{\"record\":\"do"].concat()).unwrap();
+        Log::resume(&path).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), whole);
+    }
+}

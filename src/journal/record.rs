@@ -1,0 +1,112 @@
+//! The lines of a journal.
+
+use serde::{Deserialize, Serialize};
+
+use crate::action::{Action, After};
+use crate::diag::{Diagnostic, Site};
+use crate::kernel::space::NetnsCookie;
+use crate::types::name::LabName;
+
+/// The version of the journal's form that this program writes. It reads this one and no other.
+pub const VERSION: u32 = 1;
+
+/// One line of a journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "record", rename_all = "snake_case")]
+pub enum Record {
+    /// The first line.
+    Open(Box<Header>),
+    /// An action is about to be done. From here on it may have happened.
+    Started {
+        /// Its number in the lab, from 1.
+        seq: u64,
+        /// The place in the script.
+        site: Site,
+        /// The action.
+        action: Box<Action>,
+    },
+    /// It has been done.
+    Done {
+        /// Its number.
+        seq: u64,
+        /// What became true by it.
+        #[serde(default, skip_serializing_if = "is_nothing")]
+        after: After,
+    },
+    /// It failed, and nothing of it is left.
+    Failed {
+        /// Its number.
+        seq: u64,
+        /// Why.
+        error: Box<Diagnostic>,
+    },
+    /// These are about to be undone.
+    UndoStarted {
+        /// Their numbers.
+        seqs: Vec<u64>,
+    },
+    /// These have been undone, or need not be.
+    UndoDone {
+        /// Their numbers.
+        seqs: Vec<u64>,
+    },
+    /// This could not be undone.
+    UndoFailed {
+        /// Its number.
+        seq: u64,
+        /// Why.
+        error: Box<Diagnostic>,
+    },
+    /// The lab has come to rest.
+    Closed {
+        /// How.
+        outcome: Outcome,
+    },
+}
+
+/// What a journal says of its lab as a whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Header {
+    /// The form of what follows.
+    pub version: u32,
+    /// The version of the program that wrote it.
+    pub program: String,
+    /// The lab.
+    pub lab: LabName,
+    /// The boot of the machine: kernel state dies with it.
+    pub boot_id: String,
+    /// The namespace that the lab works in.
+    pub host: NetnsCookie,
+    /// The process that ran it.
+    pub pid: i32,
+    /// When, in seconds since 1970.
+    pub time: u64,
+    /// The script's path as it was given.
+    pub file: String,
+    /// The script's text.
+    pub script: String,
+    /// What followed `--`.
+    pub args: Vec<String>,
+    /// What the lab's random numbers come from.
+    pub seed: u64,
+    /// The link group that the lab's links on the host are in.
+    pub group: u32,
+}
+
+/// How a lab came to rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The script finished; all that it made is there.
+    Up,
+    /// The script failed, and what it made was kept because the user said so.
+    Kept,
+    /// All has been undone.
+    Down,
+    /// Something could not be undone.
+    Stuck,
+}
+
+fn is_nothing(after: &After) -> bool {
+    *after == After::Nothing
+}

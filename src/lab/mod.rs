@@ -1,0 +1,211 @@
+//! A lab at work: the one door through which every change goes, and what it has made so far.
+
+pub mod blame;
+pub mod file;
+pub mod link;
+pub mod netns;
+pub mod objects;
+pub mod open;
+pub mod port;
+pub mod program;
+pub mod proof;
+pub mod recover;
+pub mod rollback;
+pub mod route;
+pub mod wire;
+
+use std::time::Instant;
+
+use crate::action::holders::Holders;
+use crate::action::text::Names;
+use crate::action::{Action, After, Context, Failure, Subject};
+use crate::diag::{Code, Diagnostic, KernelError, Result, Site};
+use crate::journal::log::Log;
+use crate::journal::record::{Header, Record};
+use crate::journal::state::{Phase, Step};
+use crate::journal::store::{LabLock, Store};
+use crate::kernel::effect;
+use crate::kernel::signal::Stop;
+use crate::kernel::space::Kernel;
+use crate::types::name::LabName;
+
+use self::objects::Objects;
+
+/// Told of each step after it is done; for the lines that `run` prints.
+pub type Listener = Box<dyn FnMut(u64, &Site, &Action, &Names)>;
+
+/// A lab at work.
+pub struct Lab {
+    /// What the journal's first line says.
+    pub header: Header,
+    /// The namespaces and links that the lab made or found.
+    pub objects: Objects,
+    /// What asks the run to end.
+    pub stop: Stop,
+    /// When the run has to end.
+    pub deadline: Option<Instant>,
+    kernel: Kernel,
+    holders: Holders,
+    store: Store,
+    log: Log,
+    steps: Vec<(u64, Step)>,
+    savepoints: Vec<usize>,
+    listener: Option<Listener>,
+    _lock: LabLock,
+}
+
+/// A point in a run to which it can go back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Savepoint(usize);
+
+impl Lab {
+    /// Makes one change: the only place where one is made. It is written down before and after.
+    ///
+    /// # Errors
+    /// Why it could not be made; nothing of it is left then.
+    pub fn perform(&mut self, site: &Site, action: Action) -> Result<()> {
+        self.may_go_on()?;
+        let change = action.change();
+        if self.may_collide(change.subject()) {
+            let (change, mut ctx) = (action.change(), self.context());
+            change.check(&mut ctx).map_err(|e| e.at(site.clone()))?;
+        }
+        let seq = self.next_seq();
+        self.log.write(&Record::Started { seq, site: site.clone(), action: Box::new(action.clone()) })?;
+        if matches!(action, Action::FilePut(_)) {
+            self.log.sync()?;
+        }
+        self.objects.started(&action, site);
+        let step = Step { site: site.clone(), action, after: After::Nothing, phase: Phase::Started };
+        self.steps.push((seq, step));
+        let result = if effect::fails_now() { Err(injected()) } else { self.apply_last() };
+        match result {
+            Ok(after) => {
+                self.log.write(&Record::Done { seq, after: after.clone() })?;
+                if let Some((_, step)) = self.steps.last_mut() {
+                    step.after = after;
+                    step.phase = Phase::Done;
+                    self.objects.done(&step.action, site);
+                    if let Some(listener) = &mut self.listener {
+                        listener(seq, site, &step.action, self.objects.names());
+                    }
+                }
+                Ok(())
+            }
+            Err(failure) => Err(self.failed(seq, failure).at(site.clone())),
+        }
+    }
+
+    fn apply_last(&mut self) -> std::result::Result<After, Failure> {
+        let Some((_, step)) = self.steps.last() else { return Ok(After::Nothing) };
+        let action = step.action.clone();
+        action.change().apply(&mut self.context())
+    }
+
+    /// After a failure: what may have happened of it is undone at once, as after a kill.
+    fn failed(&mut self, seq: u64, failure: Failure) -> Box<Diagnostic> {
+        let Some((_, step)) = self.steps.last() else { return failure.error };
+        let action = step.action.clone();
+        let clean = !failure.partial || action.change().undo(&After::Nothing, &mut self.context()).is_ok();
+        let error = self.blame(failure.error, &action);
+        if clean {
+            // If this line cannot be written, the step counts as begun, and the rollback looks again.
+            let _ = self.log.write(&Record::Failed { seq, error: error.clone() });
+            self.steps.pop();
+            self.objects.failed(&action);
+        }
+        error
+    }
+
+    /// Ends the run if a signal or the time limit says so.
+    ///
+    /// # Errors
+    /// `NL0506` and `NL0507`.
+    pub fn may_go_on(&self) -> Result<()> {
+        if let Some(signal) = self.stop.signal() {
+            return Err(interrupted(signal));
+        }
+        if self.deadline.is_some_and(|d| Instant::now() >= d) {
+            return Err(Diagnostic::new(Code::Timeout, "the time limit was reached")
+                .help("give the run more time with --timeout SECONDS"));
+        }
+        Ok(())
+    }
+
+    /// Whether something that is there already could be taken for what an action makes: not in what the lab itself made.
+    fn may_collide(&self, subject: Subject) -> bool {
+        match subject {
+            Subject::Link(link) => !self.objects.is_own_netns(link.netns) && !self.objects.is_own_link(link),
+            Subject::Netns(netns, _) => !self.objects.is_own_netns(netns),
+            Subject::MakesNetns(_) | Subject::MakesLink(_) | Subject::Machine => false,
+        }
+    }
+
+    /// Begins a stretch that can be taken back by itself.
+    pub fn savepoint(&mut self) -> Savepoint {
+        let point = Savepoint(self.steps.len());
+        self.savepoints.push(point.0);
+        point
+    }
+
+    /// Ends a stretch that went well: from here on it goes only with the rest.
+    pub fn release(&mut self, point: Savepoint) {
+        self.savepoints.retain(|p| *p < point.0);
+    }
+
+    /// Whether a change of something that was made at `made` must be restorable by itself: inside of a stretch that began
+    /// later. Otherwise it goes with its maker.
+    pub(crate) fn must_keep(&self, made: Option<usize>) -> bool {
+        self.savepoints.iter().any(|p| made.is_none_or(|made| made < *p))
+    }
+
+    /// How many steps have been done.
+    pub fn step_count(&self) -> usize {
+        self.steps.len()
+    }
+
+    /// The steps that stand, in order, with their numbers.
+    pub fn steps(&self) -> impl Iterator<Item = &(u64, Step)> {
+        self.steps.iter()
+    }
+
+    /// The lab's name.
+    pub fn name(&self) -> &LabName {
+        &self.header.lab
+    }
+
+    /// The kernel, for looking. Changes go through [`Lab::perform`].
+    pub fn kernel(&mut self) -> &mut Kernel {
+        &mut self.kernel
+    }
+
+    /// Where this and other labs are kept.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Has `listener` told of each step from here on.
+    pub fn listen(&mut self, listener: Listener) {
+        self.listener = Some(listener);
+    }
+
+    pub(crate) fn next_seq(&self) -> u64 {
+        self.steps.last().map_or(1, |(seq, _)| seq + 1).max(self.objects.last_seq() + 1)
+    }
+
+    pub(crate) fn context(&mut self) -> Context<'_> {
+        Context { kernel: &mut self.kernel, lab: &self.header.lab, holders: &self.holders }
+    }
+}
+
+/// The error that ends a run by a signal.
+pub fn interrupted(signal: i32) -> Box<Diagnostic> {
+    let name =
+        nix::sys::signal::Signal::try_from(signal).map_or_else(|_| format!("signal {signal}"), |s| s.to_string());
+    Diagnostic::new(Code::Interrupted, format!("interrupted by {name}"))
+}
+
+fn injected() -> Failure {
+    let kernel = KernelError::new("NETLAB_FAULT", libc::EIO);
+    Failure::clean(Diagnostic::new(Code::Refused, "this step was made to fail by NETLAB_FAULT").kernel(kernel))
+}

@@ -1,0 +1,294 @@
+//! How a lab begins and comes to rest: its folder, lock and journal.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::objects::Objects;
+use super::proof::Digest;
+use super::{Lab, Listener};
+use crate::diag::{Code, Diagnostic, KernelError, Result};
+use crate::journal::log::{self, Log};
+use crate::journal::record::{Header, Outcome, Record, VERSION};
+use crate::journal::state::State;
+use crate::journal::store::{Status, Store};
+use crate::kernel::process;
+use crate::kernel::signal::Stop;
+use crate::kernel::space::Kernel;
+use crate::types::name::LabName;
+
+/// What a new lab is told.
+#[derive(Debug, Clone)]
+pub struct NewLab {
+    /// Its name.
+    pub name: LabName,
+    /// The script's path.
+    pub file: String,
+    /// The script's text.
+    pub script: String,
+    /// What followed `--`.
+    pub args: Vec<String>,
+}
+
+impl Lab {
+    /// Begins a lab.
+    ///
+    /// # Errors
+    /// `NL0501` if there is one of that name, `NL0503` if another netlab works on it, `NL0409` without privilege.
+    pub fn create(new: NewLab, store: Store, stop: Stop) -> Result<Self> {
+        privileged()?;
+        let lock = store.lock(&new.name)?;
+        refuse_existing(&store, &new.name)?;
+        process::raise_file_limit();
+        let mut kernel = open_kernel()?;
+        let seed = seed();
+        let header = Header {
+            version: VERSION,
+            program: env!("CARGO_PKG_VERSION").into(),
+            lab: new.name.clone(),
+            boot_id: boot_id()?,
+            host: kernel.host(),
+            pid: i32::try_from(std::process::id()).unwrap_or(0),
+            time: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs()),
+            file: new.file,
+            script: new.script,
+            args: new.args,
+            seed,
+            // Any number but 0, which is the group of all links that are in none.
+            group: (seed >> 33) as u32 | 1,
+        };
+        let before = Digest::read(&mut kernel)?;
+        let dir = store.dir(&new.name);
+        std::fs::create_dir_all(&dir).map_err(|e| {
+            Diagnostic::new(Code::BadFile, format!("cannot make the folder of the lab `{}`", new.name))
+                .kernel(KernelError::from_io(format!("mkdir {}", dir.display()), &e))
+        })?;
+        let mut log = Log::create(&store.journal(&new.name))?;
+        log.write(&Record::Open(Box::new(header.clone())))?;
+        before.save(&dir)?;
+        Ok(Self {
+            objects: Objects::new(header.host),
+            header,
+            stop,
+            deadline: None,
+            kernel,
+            holders: store.holders(),
+            store,
+            log,
+            steps: Vec::new(),
+            savepoints: Vec::new(),
+            listener: None,
+            _lock: lock,
+        })
+    }
+
+    /// Takes up a lab that exists, to undo it or to look at it.
+    ///
+    /// # Errors
+    /// `NL0502` if there is none, `NL0503` if another netlab works on it, `NL0402` if it was made in another namespace.
+    pub fn resume(name: &LabName, store: Store, stop: Stop) -> Result<Self> {
+        privileged()?;
+        let lock = store.lock(name)?;
+        let path = store.journal(name);
+        if !path.exists() {
+            return Err(no_such_lab(&store, name));
+        }
+        process::raise_file_limit();
+        let log = Log::resume(&path)?;
+        let state = log::read(&path)?;
+        let mut kernel = open_kernel()?;
+        let Some(header) = state.header.clone() else { return Ok(empty(name, kernel, store, log, stop, lock)) };
+        if header.boot_id == boot_id()? && kernel.host() != header.host && !kernel.find(header.host) {
+            return Err(Diagnostic::new(
+                Code::Environment,
+                format!(
+                    "the lab `{name}` was made in another network namespace ({}), which no process is in any more",
+                    header.host
+                ),
+            ));
+        }
+        let objects = read_objects(&header, &state);
+        let mut lab = Self {
+            objects,
+            header,
+            stop,
+            deadline: None,
+            kernel,
+            holders: store.holders(),
+            store,
+            log,
+            steps: state.steps.into_iter().filter(|(_, s)| s.phase.is_open()).collect(),
+            savepoints: Vec::new(),
+            listener: None,
+            _lock: lock,
+        };
+        lab.void_after_reboot()?;
+        Ok(lab)
+    }
+
+    /// Kernel state dies with the machine, so after a reboot only changes of files are left to be undone.
+    fn void_after_reboot(&mut self) -> Result<()> {
+        if self.header.boot_id == boot_id()? {
+            return Ok(());
+        }
+        let is_void = |step: &crate::journal::state::Step| !matches!(step.action, crate::action::Action::FilePut(_));
+        let seqs: Vec<u64> = self.steps.iter().filter(|(_, s)| is_void(s)).map(|(seq, _)| *seq).collect();
+        if !seqs.is_empty() {
+            self.log.write(&Record::UndoStarted { seqs: seqs.clone() })?;
+            self.log.write(&Record::UndoDone { seqs })?;
+        }
+        self.steps.retain(|(_, s)| !is_void(s));
+        self.holders.forget(|key| key.starts_with("netns:"))
+    }
+
+    /// Writes down how the lab came to rest.
+    ///
+    /// # Errors
+    /// `NL0119`.
+    pub fn close(&mut self, outcome: Outcome) -> Result<()> {
+        self.log.write(&Record::Closed { outcome })
+    }
+
+    /// Removes the folder of a lab of which nothing is left.
+    ///
+    /// # Errors
+    /// `NL0119`.
+    pub fn forget(self) -> Result<()> {
+        self.store.remove(&self.header.lab)
+    }
+
+    /// A listener that does nothing, for labs that are only undone.
+    pub fn quiet() -> Listener {
+        Box::new(|_, _, _, _| {})
+    }
+}
+
+/// Rebuilds the object table from a journal.
+pub fn read_objects(header: &Header, state: &State) -> Objects {
+    use crate::journal::state::Phase;
+    let mut objects = Objects::new(header.host);
+    for (seq, step) in &state.steps {
+        objects.started(&step.action, &step.site);
+        match step.phase {
+            Phase::Failed | Phase::Undone => objects.failed(&step.action),
+            Phase::Done | Phase::Undoing | Phase::Stuck => objects.done(&step.action, &step.site),
+            Phase::Started => {}
+        }
+        objects.set_last_seq(*seq);
+    }
+    objects
+}
+
+fn empty(
+    name: &LabName,
+    kernel: Kernel,
+    store: Store,
+    log: Log,
+    stop: Stop,
+    lock: crate::journal::store::LabLock,
+) -> Lab {
+    let header = Header {
+        version: VERSION,
+        program: env!("CARGO_PKG_VERSION").into(),
+        lab: name.clone(),
+        boot_id: String::new(),
+        host: kernel.host(),
+        pid: 0,
+        time: 0,
+        file: String::new(),
+        script: String::new(),
+        args: Vec::new(),
+        seed: 0,
+        group: 1,
+    };
+    Lab {
+        objects: Objects::new(header.host),
+        header,
+        stop,
+        deadline: None,
+        kernel,
+        holders: store.holders(),
+        store,
+        log,
+        steps: Vec::new(),
+        savepoints: Vec::new(),
+        listener: None,
+        _lock: lock,
+    }
+}
+
+/// Refuses to work without the capabilities that almost every step needs, before the first one.
+///
+/// # Errors
+/// `NL0109`.
+pub fn privileged() -> Result<()> {
+    let have = process::capabilities();
+    let missing: Vec<&str> = [
+        (process::CAP_NET_ADMIN, "CAP_NET_ADMIN"),
+        (process::CAP_SYS_ADMIN, "CAP_SYS_ADMIN"),
+        (process::CAP_NET_RAW, "CAP_NET_RAW"),
+    ]
+    .into_iter()
+    .filter(|(bit, _)| have & (1 << bit) == 0)
+    .map(|(_, name)| name)
+    .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let command: Vec<String> = std::env::args().collect();
+    Err(Diagnostic::new(Code::NotPermitted, format!("netlab needs {}", missing.join(", ")))
+        .help(format!("run it as root: sudo {}", command.join(" "))))
+}
+
+fn refuse_existing(store: &Store, name: &LabName) -> Result<()> {
+    if !store.journal(name).exists() {
+        return Ok(());
+    }
+    // This process holds the lock, so the status cannot be `busy`.
+    let state = log::read(&store.journal(name))?;
+    let status = match state.outcome {
+        Some(Outcome::Up) => Status::Up,
+        Some(Outcome::Kept) => Status::Kept,
+        Some(Outcome::Stuck) => Status::Stuck,
+        Some(Outcome::Down) | None => Status::Died,
+    };
+    let (what, help) = match status {
+        Status::Up => (
+            "is up",
+            format!(
+                "look at it with `netlab show`, take it down with `netlab down {name}`, start it afresh with --replace, or use another --name"
+            ),
+        ),
+        Status::Kept => ("failed and was kept", format!("take it down with `netlab down {name}`, or use --replace")),
+        Status::Stuck => {
+            ("is stuck in its undo", format!("`netlab down {name}` tries again and says what is in the way"))
+        }
+        _ => ("was left behind by a run that was killed", "`netlab recover` takes back what it left".to_owned()),
+    };
+    Err(Diagnostic::new(Code::LabExists, format!("the lab `{name}` {what}")).help(help))
+}
+
+/// The error for a lab that is not there, with the names of those that are.
+pub fn no_such_lab(store: &Store, name: &LabName) -> Box<Diagnostic> {
+    let labs: Vec<String> = store.labs().iter().map(|l| format!("`{l}`")).collect();
+    let help = if labs.is_empty() { "no lab is up".into() } else { format!("there is {}", labs.join(", ")) };
+    Diagnostic::new(Code::NoSuchLab, format!("there is no lab `{name}`")).help(help)
+}
+
+fn open_kernel() -> Result<Kernel> {
+    Kernel::open().map_err(|e| {
+        Diagnostic::new(Code::Environment, "cannot open a netlink socket (netlab needs Linux 5.14 or later)")
+            .kernel(KernelError::from_io("socket AF_NETLINK", &e))
+    })
+}
+
+fn boot_id() -> Result<String> {
+    process::boot_id().map_err(|e| {
+        Diagnostic::new(Code::Environment, "cannot read the machine's boot id: is /proc mounted?")
+            .kernel(KernelError::from_io("read /proc/sys/kernel/random/boot_id", &e))
+    })
+}
+
+/// A number that differs from run to run, by the standard library's own random keys.
+fn seed() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    std::collections::hash_map::RandomState::new().build_hasher().finish()
+}

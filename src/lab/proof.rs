@@ -1,0 +1,151 @@
+//! The proof that a lab left nothing behind: what the host held before, compared with what it holds now.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::diag::{Code, Diagnostic, KernelError, Result};
+use crate::kernel::neigh::Table;
+use crate::kernel::netns;
+use crate::kernel::space::Kernel;
+use crate::probe::state::{addr, link, neigh, route, rule};
+
+/// What the host holds, line by line. A few dumps: no walk over all settings, so that a lab that only makes things of its
+/// own pays almost nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Digest {
+    lines: BTreeMap<String, String>,
+}
+
+/// One difference between two moments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// What differs, for example `link eth0` or `route default table 254`.
+    pub what: String,
+    /// What it was; nothing if it was not there.
+    pub before: Option<String>,
+    /// What it is; nothing if it is gone.
+    pub now: Option<String>,
+}
+
+impl Digest {
+    /// Looks at the host.
+    ///
+    /// # Errors
+    /// What the kernel said.
+    pub fn read(kernel: &mut Kernel) -> Result<Self> {
+        let host = kernel.host();
+        let socket = kernel.socket(host).ok_or_else(|| crate::action::gone(host))?;
+        let broken = |e: KernelError| {
+            Diagnostic::new(Code::Environment, "cannot read the state of the host's network").kernel(e)
+        };
+        let links = link::read(socket).map_err(broken)?;
+        let names = link::names(&links);
+        let mut lines = BTreeMap::new();
+        for l in &links {
+            let text = format!(
+                "{} index {} {} mtu {}{}{}",
+                l.kind(),
+                l.ifindex,
+                if l.up { "up" } else { "down" },
+                l.mtu,
+                l.master.as_ref().map_or_else(String::new, |m| format!(" master {m}")),
+                l.address.map_or_else(String::new, |a| format!(" {a}")),
+            );
+            lines.insert(format!("link {}", l.ifname), text.trim().to_owned());
+        }
+        for a in addr::read(socket, None, &names).map_err(broken)? {
+            let peer = a.address.map_or_else(String::new, |p| format!("peer {p} "));
+            let key = format!("address {}/{} on {}", a.local, a.prefixlen, a.dev);
+            lines.insert(key, format!("{peer}{}", a.label.unwrap_or_default()));
+        }
+        for r in route::read(socket, &names, false).map_err(broken)? {
+            let key = format!(
+                "route {} table {} metric {}{}",
+                r.dst,
+                r.table,
+                r.metric.unwrap_or(0),
+                r.dev.as_ref().map_or_else(String::new, |d| format!(" on {d}")),
+            );
+            let via = r.gateway.map_or_else(String::new, |g| format!("via {g}"));
+            let hops: Vec<String> =
+                r.nexthops.iter().map(|h| format!("{:?} {} {}", h.gateway, h.dev, h.weight)).collect();
+            lines.insert(key, format!("{} {via} {}", r.kind.unwrap_or("unicast"), hops.join(" ")).trim().to_owned());
+        }
+        for r in rule::read(socket).map_err(broken)? {
+            lines.insert(format!("rule {} {} {r:?}", r.family, r.priority), String::new());
+        }
+        for table in [Table::Neighbours, Table::Proxies] {
+            for n in neigh::read(socket, table, &names).map_err(broken)? {
+                if let (true, Some(dst)) = (n.proxy || n.state == "PERMANENT", n.dst) {
+                    let mac = n.mac.map_or_else(String::new, |m| m.to_string());
+                    lines.insert(format!("neighbour {dst} on {}", n.dev), mac);
+                }
+            }
+        }
+        for name in netns::names() {
+            lines.insert(format!("namespace {name}"), String::new());
+        }
+        Ok(Self { lines })
+    }
+
+    /// Keeps it beside the journal.
+    ///
+    /// # Errors
+    /// `NL0119`.
+    pub fn save(&self, dir: &Path) -> Result<()> {
+        let path = dir.join(FILE);
+        let text = serde_json::to_string(self).unwrap_or_default();
+        fs::write(&path, text).map_err(|e| {
+            Diagnostic::new(Code::BadFile, "cannot write down what the host holds")
+                .kernel(KernelError::from_io(format!("write {}", path.display()), &e))
+        })
+    }
+
+    /// Reads what was kept; nothing if the run was killed before it could be.
+    pub fn load(dir: &Path) -> Option<Self> {
+        serde_json::from_str(&fs::read_to_string(dir.join(FILE)).ok()?).ok()
+    }
+
+    /// What differs from an earlier moment, without what belongs to links and namespaces that are named in `others`.
+    pub fn differences(&self, before: &Self, others: &HashSet<String>) -> Vec<Difference> {
+        let keys: std::collections::BTreeSet<&String> = before.lines.keys().chain(self.lines.keys()).collect();
+        keys.into_iter()
+            .filter(|key| before.lines.get(*key) != self.lines.get(*key))
+            .filter(|key| !others.iter().any(|other| is_about(key, other)))
+            .map(|key| Difference {
+                what: key.clone(),
+                before: before.lines.get(key).cloned(),
+                now: self.lines.get(key).cloned(),
+            })
+            .collect()
+    }
+}
+
+/// The file beside the journal.
+const FILE: &str = "host.json";
+
+/// Whether a line is about a link or namespace of that name.
+fn is_about(key: &str, name: &str) -> bool {
+    key == format!("link {name}") || key == format!("namespace {name}") || key.ends_with(&format!(" on {name}"))
+}
+
+impl std::fmt::Display for Difference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (&self.before, &self.now) {
+            (None, Some(now)) => write!(f, "{} is there and was not ({now})", self.what),
+            (Some(before), None) => write!(f, "{} is gone ({before})", self.what),
+            (before, now) => {
+                write!(
+                    f,
+                    "{} was {:?} and is {:?}",
+                    self.what,
+                    before.as_deref().unwrap_or(""),
+                    now.as_deref().unwrap_or("")
+                )
+            }
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Routes, rules and settings of a namespace.
+
+use super::Lab;
+use super::objects::NsId;
+use crate::action::Action;
+use crate::action::route::{RouteAdd, RouteDel, RouteReplace, find, no_route};
+use crate::action::rule::{RuleAdd, RuleDel};
+use crate::action::sysctl_set::SysctlSet;
+use crate::diag::{Code, Diagnostic, Result, Site};
+use crate::kernel::route::RouteSpec;
+use crate::kernel::rule::{self, RuleSpec};
+use crate::kernel::sysctl;
+
+impl Lab {
+    /// Makes a route, or puts it in another's place.
+    ///
+    /// # Errors
+    /// `NL0104` for a gateway that cannot be reached, `NL0111` if there is such a route, and the kernel's.
+    pub fn add_route(&mut self, site: &Site, id: NsId, route: RouteSpec, replace: bool) -> Result<()> {
+        let netns = self.objects.netns(id)?.cookie;
+        let dev = route.dev.and_then(|index| {
+            let link = self.objects.link_by_key(crate::kernel::link::LinkKey { netns, index })?;
+            Some(self.objects.link(link).ok()?.name().to_owned())
+        });
+        if !replace {
+            return self.perform(site, Action::RouteAdd(RouteAdd { netns, route, dev }));
+        }
+        let before = find(netns, &route, &mut self.context())?;
+        self.perform(site, Action::RouteReplace(RouteReplace { netns, route, dev, before }))
+    }
+
+    /// Deletes a route of the lab's own namespace, or one that the lab made.
+    ///
+    /// # Errors
+    /// `NL0110` if there is none, `NL0115` if it was there before.
+    pub fn del_route(&mut self, site: &Site, id: NsId, wanted: &RouteSpec) -> Result<()> {
+        let netns = self.objects.netns(id)?.cookie;
+        let Some(found) = find(netns, wanted, &mut self.context())? else {
+            return Err(no_route(wanted).at(site.clone()));
+        };
+        let made = |action: &Action| {
+            let route = match action {
+                Action::RouteAdd(a) if a.netns == netns => &a.route,
+                Action::RouteReplace(a) if a.netns == netns => &a.route,
+                _ => return false,
+            };
+            route.dst == found.dst && route.metric == found.metric && route.table == found.table
+        };
+        if !self.objects.is_own_netns(netns) && !self.steps.iter().any(|(_, s)| made(&s.action)) {
+            return Err(self.not_ours(&format!("the route to {}", found.dst), "delete", None));
+        }
+        self.perform(site, Action::RouteDel(RouteDel { netns, route: found }))
+    }
+
+    /// Makes a rule. One without a priority gets the next below the lowest, as the kernel would choose.
+    ///
+    /// # Errors
+    /// `NL0111` if there is such a rule, and the kernel's.
+    pub fn add_rule(&mut self, site: &Site, id: NsId, mut rule: RuleSpec, priority: Option<u32>) -> Result<()> {
+        let netns = self.objects.netns(id)?.cookie;
+        rule.priority = match priority {
+            Some(priority) => priority,
+            None => self.free_priority(netns, rule.v6)?,
+        };
+        self.perform(site, Action::RuleAdd(RuleAdd { netns, rule }))
+    }
+
+    /// Deletes a rule of the lab's own namespace, or one that the lab made.
+    ///
+    /// # Errors
+    /// `NL0110` if there is none, `NL0115` if it was there before.
+    pub fn del_rule(&mut self, site: &Site, id: NsId, mut rule: RuleSpec, priority: Option<u32>) -> Result<()> {
+        let netns = self.objects.netns(id)?.cookie;
+        let made = self.steps.iter().rev().find_map(|(_, s)| match &s.action {
+            Action::RuleAdd(a) if a.netns == netns => {
+                let same = RuleSpec { priority: a.rule.priority, ..rule.clone() } == a.rule;
+                (same && priority.is_none_or(|p| p == a.rule.priority)).then_some(a.rule.priority)
+            }
+            _ => None,
+        });
+        rule.priority = match (made, priority) {
+            (Some(priority), _) => priority,
+            (None, Some(priority)) if self.objects.is_own_netns(netns) => priority,
+            (None, Some(_)) => return Err(self.not_ours("the rule", "delete", None)),
+            (None, None) => {
+                return Err(Diagnostic::new(Code::NoSuchEntry, "the lab has made no such rule")
+                    .help("name its priority: #{ priority: … }")
+                    .at(site.clone()));
+            }
+        };
+        self.perform(site, Action::RuleDel(RuleDel { netns, rule }))
+    }
+
+    fn free_priority(&mut self, netns: crate::kernel::space::NetnsCookie, v6: bool) -> Result<u32> {
+        use netlink_packet_route::rule::RuleAttribute;
+        const MAIN: u32 = 32766;
+        let rules =
+            rule::dump(self.context_socket(netns)?, v6).map_err(|e| crate::action::failed("list the rules", e))?;
+        let lowest = rules
+            .iter()
+            .flat_map(|r| &r.attributes)
+            .filter_map(|a| if let RuleAttribute::Priority(p) = a { Some(*p) } else { None })
+            .filter(|p| *p > 0)
+            .min();
+        Ok(lowest.unwrap_or(MAIN).saturating_sub(1))
+    }
+
+    /// Writes a setting.
+    ///
+    /// # Errors
+    /// `NL0117` if there is none or it refuses the value, `NL0115` if writing it would take things away on the host.
+    pub fn set_sysctl(&mut self, site: &Site, id: NsId, key: &str, value: &str) -> Result<()> {
+        let object = self.objects.netns(id)?;
+        let (netns, own, made_at) = (object.cookie, object.made, object.made_at);
+        let path = sysctl::path(key)?;
+        let value = value.trim().to_owned();
+        let mut set = SysctlSet { netns, path, value, before: Vec::new(), held: None };
+        if !own || self.must_keep(made_at) {
+            set.before = SysctlSet::look(netns, &set.path, &mut self.context()).map_err(|e| e.at(site.clone()))?;
+        }
+        if !own {
+            let takes_away = ["disable_ipv6", "addr_gen_mode", "ignore_routes_with_linkdown"];
+            if takes_away.iter().any(|leaf| set.path.ends_with(leaf))
+                && set.before.first().is_some_and(|(_, v)| *v != set.value)
+            {
+                return Err(self.not_ours(&format!("the setting `{key}`"), "change", None));
+            }
+            set.held = Some(self.next_seq());
+        }
+        self.perform(site, Action::SysctlSet(set))
+    }
+
+    /// Reads a setting.
+    ///
+    /// # Errors
+    /// `NL0117` if there is none.
+    pub fn sysctl(&mut self, id: NsId, key: &str) -> Result<String> {
+        let netns = self.objects.netns(id)?.cookie;
+        let path = sysctl::path(key)?;
+        let values = SysctlSet::look(netns, &path, &mut self.context())?;
+        Ok(values.into_iter().next().map(|(_, v)| v).unwrap_or_default())
+    }
+}
