@@ -1,0 +1,111 @@
+//! Addresses of links as rtnetlink sees them.
+
+use std::net::IpAddr;
+
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage, AddressScope, CacheInfo};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use serde::{Deserialize, Serialize};
+
+use super::netlink::{Request, Socket};
+use crate::diag::KernelError;
+use crate::types::address::Cidr;
+
+/// An address to be put on a link, as `ip address add` takes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddrSpec {
+    /// The address and its prefix length; with a peer, the length is the peer's.
+    pub addr: Cidr,
+    /// The other end of a point-to-point link.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<IpAddr>,
+    /// The scope as in rtnetlink(7): 0 global, 253 link, 254 host. By default host for 127/8 and global otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<u8>,
+    /// The label of an IPv4 address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// How long the address is valid, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid_lft: Option<u32>,
+    /// How long it is used for new connections, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preferred_lft: Option<u32>,
+    /// Skip duplicate address detection (IPv6).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub nodad: bool,
+    /// Make no route to the address's network.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub noprefixroute: bool,
+}
+
+impl AddrSpec {
+    /// A plain address.
+    pub fn new(addr: Cidr) -> Self {
+        Self {
+            addr,
+            peer: None,
+            scope: None,
+            label: None,
+            valid_lft: None,
+            preferred_lft: None,
+            nodad: false,
+            noprefixroute: false,
+        }
+    }
+
+    fn message(&self, index: u32) -> AddressMessage {
+        let mut message = AddressMessage::default();
+        let addr = self.addr.addr();
+        message.header.index = index;
+        message.header.prefix_len = self.addr.len();
+        message.header.family = if addr.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+        let scope = self.scope.unwrap_or(if addr.is_loopback() && addr.is_ipv4() { 254 } else { 0 });
+        message.header.scope = AddressScope::from(scope);
+        message.attributes.push(AddressAttribute::Local(addr));
+        message.attributes.push(AddressAttribute::Address(self.peer.unwrap_or(addr)));
+        message
+    }
+}
+
+/// The message that adds an address. `EXCL`, since IPv4 would otherwise report a second one only sometimes.
+pub fn add(index: u32, spec: &AddrSpec) -> Request {
+    let mut message = spec.message(index);
+    let attributes = &mut message.attributes;
+    attributes.extend(spec.label.clone().map(AddressAttribute::Label));
+    if spec.valid_lft.is_some() || spec.preferred_lft.is_some() {
+        let mut cache = CacheInfo::default();
+        cache.ifa_valid = spec.valid_lft.unwrap_or(u32::MAX);
+        cache.ifa_preferred = spec.preferred_lft.unwrap_or(cache.ifa_valid);
+        attributes.push(AddressAttribute::CacheInfo(cache));
+    }
+    let mut flags = AddressFlags::empty();
+    flags.set(AddressFlags::Nodad, spec.nodad);
+    flags.set(AddressFlags::Noprefixroute, spec.noprefixroute);
+    if !flags.is_empty() {
+        attributes.push(AddressAttribute::Flags(flags));
+    }
+    (RouteNetlinkMessage::NewAddress(message), NLM_F_CREATE | NLM_F_EXCL)
+}
+
+/// The message that deletes an address. Prefix length and peer must match, or the kernel may take another one.
+pub fn del(index: u32, spec: &AddrSpec) -> Request {
+    (RouteNetlinkMessage::DelAddress(spec.message(index)), 0)
+}
+
+/// All addresses of the socket's namespace, or of one link.
+///
+/// # Errors
+/// The kernel's answer; `ENODEV` for a link that is not there.
+pub fn dump(socket: &mut Socket, index: Option<u32>) -> Result<Vec<AddressMessage>, KernelError> {
+    let mut message = AddressMessage::default();
+    message.header.index = index.unwrap_or(0);
+    let answers = socket.dump(RouteNetlinkMessage::GetAddress(message))?;
+    Ok(answers
+        .into_iter()
+        .filter_map(|m| match m {
+            RouteNetlinkMessage::NewAddress(address) => Some(address),
+            _ => None,
+        })
+        .collect())
+}

@@ -1,0 +1,19 @@
+//! The only system calls of netlab: netlink, namespaces, settings, files, processes, raw sockets.
+//!
+//! This layer speaks the kernel's words and returns [`crate::diag::KernelError`]s or diagnostics with them inside;
+//! what a failure means to a user is said further up. Everything that changes the machine passes [`effect::here`].
+
+pub mod addr;
+pub mod effect;
+pub mod fs;
+pub mod link;
+pub mod neigh;
+pub mod netlink;
+pub mod netns;
+pub mod process;
+pub mod route;
+pub mod rule;
+pub mod signal;
+pub mod space;
+pub mod sysctl;
+pub mod tun;

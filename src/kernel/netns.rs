@@ -1,0 +1,348 @@
+//! Network namespaces: entering, making, naming, telling apart. Every setns(2) and unshare(2) of netlab is in this file.
+//!
+//! A thread joins a namespace and dies there; no thread that lives on is ever in another namespace than the process.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread;
+
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sched::{CloneFlags, setns, unshare};
+use nix::sys::statfs::fstatfs;
+
+use super::effect;
+use super::netlink::Socket;
+use super::space::NetnsCookie;
+use crate::types::name::{LabName, NsName};
+
+/// Where `ip netns` keeps the names: files onto which namespaces are mounted.
+pub const DIR: &str = "/run/netns";
+
+/// `SO_NETNS_COOKIE` of `include/uapi/asm-generic/socket.h`, which nix lacks.
+const SO_NETNS_COOKIE: libc::c_int = 71;
+/// `NSFS_MAGIC` of `include/uapi/linux/magic.h`.
+const NSFS_MAGIC: i64 = 0x6e73_6673;
+
+/// Runs `f` on a thread inside a namespace. Sockets that it opens and programs that it starts stay there.
+///
+/// # Errors
+/// Those of setns(2); what `f` returns is passed through.
+pub fn within<T: Send>(netns: BorrowedFd<'_>, f: impl FnOnce() -> T + Send) -> io::Result<T> {
+    thread::scope(|scope| {
+        let inside = scope.spawn(|| {
+            setns(netns, CloneFlags::CLONE_NEWNET)?;
+            Ok(f())
+        });
+        inside.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+/// Runs `f` on a thread inside a namespace with mounts of its own, as `ip netns exec` does: with the namespace's files from
+/// /etc/netns/NAME over those in /etc. Programs that `f` starts keep this view.
+///
+/// # Errors
+/// Those of setns(2), unshare(2) and mount(2).
+pub fn within_as_named<T: Send>(
+    netns: BorrowedFd<'_>,
+    name: Option<&NsName>,
+    f: impl FnOnce() -> T + Send,
+) -> io::Result<T> {
+    within(netns, || {
+        if let Some(name) = name {
+            own_etc(name)?;
+        }
+        Ok(f())
+    })?
+}
+
+/// Binds each file of /etc/netns/NAME over the one in /etc, in a mount namespace of this thread alone.
+fn own_etc(name: &NsName) -> io::Result<()> {
+    let Ok(files) = fs::read_dir(Path::new("/etc/netns").join(name.as_str())) else { return Ok(()) };
+    unshare(CloneFlags::CLONE_NEWNS)?;
+    let none = None::<&str>;
+    mount(none, "/", none, MsFlags::MS_SLAVE | MsFlags::MS_REC, none)?;
+    for file in files.flatten() {
+        let over = Path::new("/etc").join(file.file_name());
+        if over.exists() {
+            mount(Some(&file.path()), &over, none, MsFlags::MS_BIND, none)?;
+        }
+    }
+    Ok(())
+}
+
+/// The namespace that the calling thread is in.
+///
+/// # Errors
+/// Those of open(2).
+pub fn of_this_thread() -> io::Result<OwnedFd> {
+    // Never /proc/self: that is the main thread's.
+    Ok(File::open("/proc/thread-self/ns/net")?.into())
+}
+
+/// The namespace of a process.
+///
+/// # Errors
+/// `ENOENT` if there is no such process, `EACCES` if it may not be looked at.
+pub fn of_pid(pid: i32) -> io::Result<OwnedFd> {
+    Ok(File::open(format!("/proc/{pid}/ns/net"))?.into())
+}
+
+/// The namespace with a name; `None` if the file is there but no namespace is mounted on it.
+///
+/// # Errors
+/// Those of open(2).
+pub fn of_name(name: &NsName) -> io::Result<Option<OwnedFd>> {
+    let file = File::open(path(name))?;
+    // The type of the constant differs between C libraries.
+    #[allow(clippy::unnecessary_cast)]
+    let is_namespace = fstatfs(&file).is_ok_and(|s| s.filesystem_type().0 as i64 == NSFS_MAGIC);
+    Ok(is_namespace.then(|| file.into()))
+}
+
+/// The file under /run/netns.
+pub fn path(name: &NsName) -> PathBuf {
+    Path::new(DIR).join(name.as_str())
+}
+
+/// All names, sorted.
+pub fn names() -> Vec<NsName> {
+    let Ok(files) = fs::read_dir(DIR) else { return Vec::new() };
+    let mut names: Vec<NsName> = files.flatten().filter_map(|f| NsName::new(f.file_name().to_str()?).ok()).collect();
+    names.sort();
+    names
+}
+
+/// The cookie of the namespace that a socket belongs to. Unlike the inode it is not used again within one boot.
+///
+/// # Errors
+/// `ENOPROTOOPT` before Linux 5.14.
+pub fn cookie(socket: BorrowedFd<'_>) -> io::Result<NetnsCookie> {
+    let mut cookie = 0u64;
+    let mut length = size_of::<u64>() as libc::socklen_t;
+    // SAFETY: both pointers are to live values of the sizes that the call is told.
+    #[allow(unsafe_code)]
+    let done = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            SO_NETNS_COOKIE,
+            (&raw mut cookie).cast(),
+            &raw mut length,
+        )
+    };
+    if done == 0 { Ok(NetnsCookie(cookie)) } else { Err(io::Error::last_os_error()) }
+}
+
+/// The cookies of several namespaces, with one thread for all of them.
+pub fn cookies(namespaces: &[BorrowedFd<'_>]) -> Vec<io::Result<NetnsCookie>> {
+    thread::scope(|scope| {
+        let visitor = scope.spawn(|| {
+            namespaces
+                .iter()
+                .map(|fd| {
+                    setns(fd, CloneFlags::CLONE_NEWNET)?;
+                    let socket = std::net::UdpSocket::bind(("127.0.0.1", 0)).map(OwnedFd::from);
+                    // With `lo` down there is nothing to bind to, but a netlink socket is always to be had.
+                    let socket = match socket {
+                        Ok(socket) => socket,
+                        Err(_) => plain_socket()?,
+                    };
+                    cookie(socket.as_fd())
+                })
+                .collect()
+        });
+        visitor.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+fn plain_socket() -> io::Result<OwnedFd> {
+    use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, socket};
+    Ok(socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkRoute)?)
+}
+
+/// A namespace without a name: it dies with the last descriptor, also after SIGKILL.
+pub struct Fresh {
+    /// The namespace.
+    pub fd: OwnedFd,
+    /// A socket inside.
+    pub socket: Socket,
+    /// Its cookie.
+    pub cookie: NetnsCookie,
+}
+
+/// A thread that makes namespaces, if told to some time before they are needed: making one takes half a millisecond, which
+/// another core can spend while this one does the wiring.
+pub struct Maker {
+    orders: mpsc::Sender<usize>,
+    made: mpsc::Receiver<io::Result<Fresh>>,
+    ordered: usize,
+}
+
+impl Maker {
+    /// Starts the thread.
+    pub fn start() -> Self {
+        let (orders, inbox) = mpsc::channel::<usize>();
+        let (outbox, made) = mpsc::channel();
+        thread::spawn(move || {
+            for count in inbox {
+                for _ in 0..count {
+                    if outbox.send(fresh()).is_err() {
+                        return;
+                    }
+                }
+            }
+        });
+        Self { orders, made, ordered: 0 }
+    }
+
+    /// Says that `count` namespaces will be wanted soon.
+    pub fn order(&mut self, count: usize) {
+        if self.orders.send(count).is_ok() {
+            self.ordered += count;
+        }
+    }
+
+    /// The next namespace.
+    ///
+    /// # Errors
+    /// `EPERM` without `CAP_SYS_ADMIN`, `ENOSPC` over the limit on namespaces (`user.max_net_namespaces`).
+    pub fn take(&mut self) -> io::Result<Fresh> {
+        if self.ordered == 0 {
+            self.order(1);
+        }
+        self.ordered = self.ordered.saturating_sub(1);
+        self.made.recv().map_err(|_| io::Error::other("the thread that makes namespaces has ended"))?
+    }
+}
+
+fn fresh() -> io::Result<Fresh> {
+    unshare(CloneFlags::CLONE_NEWNET)?;
+    let socket = Socket::open()?;
+    let cookie = cookie(socket.as_fd())?;
+    Ok(Fresh { fd: of_this_thread()?, socket, cookie })
+}
+
+/// Gives a namespace a name, as `ip netns add` and `ip netns attach` do.
+///
+/// The file appears in one step and says which lab it belongs to, so that after a kill between this step and the mount
+/// nobody has to guess whose it is.
+///
+/// # Errors
+/// `EEXIST` if the name is taken; those of mkdir(2) and mount(2).
+pub fn put_name(name: &NsName, netns: BorrowedFd<'_>, lab: &LabName) -> io::Result<()> {
+    make_dir()?;
+    let path = path(name);
+    let mark = mark(lab);
+    effect::here();
+    match OpenOptions::new().write(true).mode(0).custom_flags(libc::O_TMPFILE).open(DIR) {
+        Ok(mut file) => {
+            file.write_all(mark.as_bytes())?;
+            let from = format!("/proc/self/fd/{}", file.as_raw_fd());
+            nix::unistd::linkat(
+                nix::fcntl::AT_FDCWD,
+                from.as_str(),
+                nix::fcntl::AT_FDCWD,
+                &path,
+                nix::fcntl::AtFlags::AT_SYMLINK_FOLLOW,
+            )?;
+        }
+        // Some file systems have no O_TMPFILE; then the name and the mark are two steps.
+        Err(e) if matches!(e.raw_os_error(), Some(libc::EOPNOTSUPP | libc::EISDIR | libc::EINVAL)) => {
+            OpenOptions::new().write(true).create_new(true).mode(0).open(&path)?.write_all(mark.as_bytes())?;
+        }
+        Err(e) => return Err(e),
+    }
+    effect::here();
+    let from = format!("/proc/self/fd/{}", netns.as_raw_fd());
+    if let Err(error) = mount(Some(from.as_str()), &path, None::<&str>, MsFlags::MS_BIND, None::<&str>) {
+        let _ = fs::remove_file(&path);
+        return Err(error.into());
+    }
+    Ok(())
+}
+
+/// What became of an attempt to take a name away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Removed {
+    /// It is gone now.
+    Yes,
+    /// It was gone already.
+    Missing,
+    /// It names another namespace now, or another's file.
+    NotOurs,
+}
+
+/// Takes the names of namespaces away; each only if it still names the namespace with that cookie.
+pub fn remove_names(names: &[(NsName, NetnsCookie)], lab: &LabName) -> Vec<io::Result<Removed>> {
+    let opened: Vec<io::Result<Option<OwnedFd>>> = names.iter().map(|(name, _)| of_name(name)).collect();
+    let fds: Vec<BorrowedFd<'_>> = opened.iter().flatten().flatten().map(AsFd::as_fd).collect();
+    let mut found = cookies(&fds).into_iter();
+    let ours: Vec<io::Result<Removed>> = names
+        .iter()
+        .zip(&opened)
+        .map(|((name, cookie), opened)| match opened {
+            Ok(Some(_)) => match found.next() {
+                Some(Ok(actual)) if actual == *cookie => Ok(Removed::Yes),
+                Some(Err(e)) => Err(e),
+                _ => Ok(Removed::NotOurs),
+            },
+            Ok(None) => Ok(if is_marked(name, lab) { Removed::Yes } else { Removed::NotOurs }),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Removed::Missing),
+            Err(e) => Err(io::Error::from_raw_os_error(e.raw_os_error().unwrap_or(libc::EIO))),
+        })
+        .collect();
+    // A descriptor kept open here would keep the namespace alive.
+    drop(opened);
+    names
+        .iter()
+        .zip(ours)
+        .map(|((name, _), what)| {
+            if let Ok(Removed::Yes) = what {
+                remove(name)?;
+            }
+            what
+        })
+        .collect()
+}
+
+fn remove(name: &NsName) -> io::Result<()> {
+    let path = path(name);
+    effect::here();
+    match umount2(&path, MntFlags::MNT_DETACH) {
+        // Not mounted: only the file was made.
+        Ok(()) | Err(nix::errno::Errno::EINVAL) => {}
+        Err(e) => return Err(e.into()),
+    }
+    effect::here();
+    fs::remove_file(&path)
+}
+
+fn mark(lab: &LabName) -> String {
+    format!("netlab {lab}\n")
+}
+
+fn is_marked(name: &NsName, lab: &LabName) -> bool {
+    let mut text = String::new();
+    File::open(path(name)).is_ok_and(|f| f.take(256).read_to_string(&mut text).is_ok()) && text == mark(lab)
+}
+
+/// Makes /run/netns as `ip netns add` does: shared, so that names made here are seen in other mount namespaces.
+fn make_dir() -> io::Result<()> {
+    let none = None::<&str>;
+    let share = || mount(none, DIR, none, MsFlags::MS_SHARED | MsFlags::MS_REC, none);
+    if !Path::new(DIR).is_dir() {
+        effect::here();
+        fs::create_dir_all(DIR)?;
+    }
+    if share().is_err() {
+        // Not a mount point yet.
+        effect::here();
+        mount(Some(DIR), DIR, none, MsFlags::MS_BIND | MsFlags::MS_REC, none)?;
+        share()?;
+    }
+    Ok(())
+}

@@ -1,0 +1,132 @@
+//! Processes: this one's privileges and limits, and programs that scripts start.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use serde::{Deserialize, Serialize};
+
+use super::effect;
+
+/// A process, beyond doubt: PIDs are used again, but not with the same start time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessKey {
+    /// The PID, which is also the number of the group it leads.
+    pub pid: i32,
+    /// When it was started, in clock ticks since boot (field 22 of /proc/PID/stat).
+    pub start: u64,
+}
+
+/// The environment variable by which a started program can be found again before its PID is written down.
+pub const MARK: &str = "NETLAB_PROGRAM";
+
+/// What identifies a process that runs now.
+pub fn key(pid: i32) -> Option<ProcessKey> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The second field is the name in parentheses, which may itself hold spaces and parentheses.
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    // A zombie has ended: only its parent does not know yet.
+    if *fields.first()? == "Z" {
+        return None;
+    }
+    Some(ProcessKey { pid, start: fields.get(19)?.parse().ok()? })
+}
+
+/// Whether the process still runs.
+pub fn is_alive(process: ProcessKey) -> bool {
+    key(process.pid) == Some(process)
+}
+
+/// The processes that carry a mark in the environment they were started with.
+pub fn marked(mark: &str) -> Vec<ProcessKey> {
+    let wanted = format!("{MARK}={mark}");
+    pids()
+        .filter(|pid| {
+            fs::read(format!("/proc/{pid}/environ"))
+                .is_ok_and(|env| env.split(|b| *b == 0).any(|v| v == wanted.as_bytes()))
+        })
+        .filter_map(key)
+        .collect()
+}
+
+/// Sends a signal to the process and to the group it leads.
+///
+/// # Errors
+/// `EPERM`; a process that has ended is no error.
+pub fn signal_group(process: ProcessKey, signal: Signal) -> io::Result<()> {
+    if !is_alive(process) {
+        return Ok(());
+    }
+    effect::here();
+    match killpg(Pid::from_raw(process.pid), signal) {
+        Err(nix::errno::Errno::ESRCH) | Ok(()) => Ok(()),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// The network namespaces that processes are in, each once.
+pub fn namespaces() -> Vec<OwnedFd> {
+    let mut seen = std::collections::HashSet::new();
+    pids()
+        .filter_map(|pid| {
+            let path = format!("/proc/{pid}/ns/net");
+            let inode = fs::metadata(&path).ok()?.ino();
+            if seen.insert(inode) { File::open(path).ok().map(OwnedFd::from) } else { None }
+        })
+        .collect()
+}
+
+/// The processes in the network namespace of a file under /proc/PID/ns or /run/netns.
+pub fn inside(netns: &File) -> Vec<i32> {
+    let Ok(wanted) = netns.metadata() else { return Vec::new() };
+    pids()
+        .filter(|pid| {
+            fs::metadata(format!("/proc/{pid}/ns/net"))
+                .is_ok_and(|m| (m.dev(), m.ino()) == (wanted.dev(), wanted.ino()))
+        })
+        .collect()
+}
+
+/// The name of a process as in `ps -o comm`.
+pub fn name(pid: i32) -> Option<String> {
+    fs::read_to_string(format!("/proc/{pid}/comm")).ok().map(|n| n.trim_end().to_owned())
+}
+
+fn pids() -> impl Iterator<Item = i32> {
+    fs::read_dir("/proc").into_iter().flatten().flatten().filter_map(|d| d.file_name().to_str()?.parse().ok())
+}
+
+/// The capabilities that this process has in effect (`CapEff` of /proc/self/status).
+pub fn capabilities() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|l| l.strip_prefix("CapEff:"));
+    line.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).unwrap_or(0)
+}
+
+/// `CAP_NET_ADMIN` of `include/uapi/linux/capability.h`.
+pub const CAP_NET_ADMIN: u32 = 12;
+/// `CAP_NET_RAW`.
+pub const CAP_NET_RAW: u32 = 13;
+/// `CAP_SYS_ADMIN`.
+pub const CAP_SYS_ADMIN: u32 = 21;
+
+/// The machine's current boot, as the kernel names it.
+///
+/// # Errors
+/// Those of reading /proc.
+pub fn boot_id() -> io::Result<String> {
+    Ok(fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
+}
+
+/// Raises the limit on open files to what is allowed: two are open for each namespace.
+pub fn raise_file_limit() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && soft < hard
+    {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
+}

@@ -1,0 +1,235 @@
+//! Routes as rtnetlink sees them.
+
+use std::net::IpAddr;
+
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
+use netlink_packet_route::route::{
+    RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteMetric, RouteNextHop, RouteNextHopFlags,
+    RouteProtocol, RouteScope, RouteType, RouteVia,
+};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use serde::{Deserialize, Serialize};
+
+use super::netlink::{Request, Socket};
+use crate::diag::KernelError;
+use crate::types::address::Prefix;
+
+/// The main table (`RT_TABLE_MAIN`), where routes go that name none.
+pub const TABLE_MAIN: u32 = 254;
+
+/// A route to be made, as `ip route add` takes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouteSpec {
+    /// Where it leads to.
+    pub dst: Prefix,
+    /// What happens to a packet that it matches.
+    #[serde(default)]
+    pub kind: RouteKind,
+    /// The gateway.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub via: Option<IpAddr>,
+    /// The ifindex of the link.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dev: Option<u32>,
+    /// The metric; lower wins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metric: Option<u32>,
+    /// The table; main if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<u32>,
+    /// The source address of packets sent by this host itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub src: Option<IpAddr>,
+    /// The path MTU, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mtu: Option<u32>,
+    /// Take the gateway to be on the link, although no address says so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub onlink: bool,
+    /// Several gateways that share the traffic, instead of one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nexthops: Vec<NextHop>,
+}
+
+/// What a route does with a packet.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs)] // The words of ip-route(8).
+pub enum RouteKind {
+    #[default]
+    Unicast,
+    Local,
+    Blackhole,
+    Unreachable,
+    Prohibit,
+    Throw,
+}
+
+/// One of several gateways.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NextHop {
+    /// The gateway.
+    pub via: Option<IpAddr>,
+    /// The ifindex of the link.
+    pub dev: Option<u32>,
+    /// Its share, 1 to 256.
+    pub weight: u32,
+    /// As in [`RouteSpec::onlink`].
+    pub onlink: bool,
+}
+
+impl RouteKind {
+    /// All kinds with iproute2's word for each.
+    pub const WORDS: [(&'static str, RouteKind); 6] = [
+        ("unicast", RouteKind::Unicast),
+        ("local", RouteKind::Local),
+        ("blackhole", RouteKind::Blackhole),
+        ("unreachable", RouteKind::Unreachable),
+        ("prohibit", RouteKind::Prohibit),
+        ("throw", RouteKind::Throw),
+    ];
+
+    /// iproute2's word.
+    pub fn word(self) -> &'static str {
+        Self::WORDS.iter().find(|(_, kind)| *kind == self).map_or("unicast", |(word, _)| word)
+    }
+}
+
+impl RouteSpec {
+    /// A route that leads to `dst` and says nothing else yet.
+    pub fn new(dst: Prefix) -> Self {
+        Self {
+            dst,
+            kind: RouteKind::Unicast,
+            via: None,
+            dev: None,
+            metric: None,
+            table: None,
+            src: None,
+            mtu: None,
+            onlink: false,
+            nexthops: Vec::new(),
+        }
+    }
+
+    fn message(&self) -> RouteMessage {
+        let v4 = self.dst.addr.is_ipv4();
+        let mut message = RouteMessage::default();
+        let table = self.table.unwrap_or(TABLE_MAIN);
+        message.header.address_family = family(self.dst.addr);
+        message.header.destination_prefix_length = self.dst.len;
+        // The header's table has eight bits; a larger one stands in the attribute.
+        message.header.table = u8::try_from(table).unwrap_or(0);
+        message.header.protocol = RouteProtocol::Boot;
+        message.header.kind = match self.kind {
+            RouteKind::Unicast => RouteType::Unicast,
+            RouteKind::Local => RouteType::Local,
+            RouteKind::Blackhole => RouteType::BlackHole,
+            RouteKind::Unreachable => RouteType::Unreachable,
+            RouteKind::Prohibit => RouteType::Prohibit,
+            RouteKind::Throw => RouteType::Throw,
+        };
+        // As ip-route(8): link scope for a route that needs no gateway, which IPv6 does not have.
+        message.header.scope = match self.kind {
+            RouteKind::Local if v4 => RouteScope::Host,
+            RouteKind::Unicast if v4 && self.via.is_none() && self.nexthops.iter().all(|h| h.via.is_none()) => {
+                RouteScope::Link
+            }
+            _ => RouteScope::Universe,
+        };
+        if self.onlink {
+            message.header.flags |= RouteFlags::Onlink;
+        }
+        let attributes = &mut message.attributes;
+        if self.dst.len > 0 {
+            attributes.push(RouteAttribute::Destination(self.dst.addr.into()));
+        }
+        attributes.extend(self.via.map(|via| gateway(self.dst.addr, via)));
+        attributes.extend(self.dev.map(RouteAttribute::Oif));
+        attributes.extend(self.metric.map(RouteAttribute::Priority));
+        attributes.extend(self.src.map(|src| RouteAttribute::PrefSource(src.into())));
+        attributes.push(RouteAttribute::Table(table));
+        attributes.extend(self.mtu.map(|mtu| RouteAttribute::Metrics(vec![RouteMetric::Mtu(mtu)])));
+        if !self.nexthops.is_empty() {
+            let hops = self.nexthops.iter().map(|h| {
+                let mut hop = RouteNextHop::default();
+                // The kernel counts from 0: a weight of 1 is no extra hop.
+                hop.hops = u8::try_from(h.weight.saturating_sub(1)).unwrap_or(u8::MAX);
+                hop.interface_index = h.dev.unwrap_or(0);
+                if h.onlink {
+                    hop.flags |= RouteNextHopFlags::Onlink;
+                }
+                hop.attributes.extend(h.via.map(|via| gateway(self.dst.addr, via)));
+                hop
+            });
+            attributes.push(RouteAttribute::MultiPath(hops.collect()));
+        }
+        message
+    }
+}
+
+/// The message that adds a route. Without `EXCL` a second route to the same place is added silently.
+pub fn add(spec: &RouteSpec) -> Request {
+    (RouteNetlinkMessage::NewRoute(spec.message()), NLM_F_CREATE | NLM_F_EXCL)
+}
+
+/// The message that puts a route in the place of the first one with the same destination, table and metric.
+pub fn replace(spec: &RouteSpec) -> Request {
+    (RouteNetlinkMessage::NewRoute(spec.message()), NLM_F_CREATE | NLM_F_REPLACE)
+}
+
+/// The message that deletes the route which matches all that is said.
+pub fn del(spec: &RouteSpec) -> Request {
+    let mut message = spec.message();
+    // A question about scope and protocol must not narrow the search: ip-route(8) leaves them open as well.
+    message.header.scope = RouteScope::NoWhere;
+    message.header.protocol = RouteProtocol::Unspec;
+    if spec.kind == RouteKind::Unicast {
+        message.header.kind = RouteType::Unspec;
+    }
+    (RouteNetlinkMessage::DelRoute(message), 0)
+}
+
+/// All routes of one family in the socket's namespace, in every table.
+///
+/// # Errors
+/// The kernel's answer.
+pub fn dump(socket: &mut Socket, v6: bool) -> Result<Vec<RouteMessage>, KernelError> {
+    let mut message = RouteMessage::default();
+    message.header.address_family = if v6 { AddressFamily::Inet6 } else { AddressFamily::Inet };
+    let answers = socket.dump(RouteNetlinkMessage::GetRoute(message))?;
+    Ok(answers
+        .into_iter()
+        .filter_map(|m| match m {
+            RouteNetlinkMessage::NewRoute(route) => Some(route),
+            _ => None,
+        })
+        .collect())
+}
+
+/// The route that the kernel would take to `dst`.
+///
+/// # Errors
+/// `ENETUNREACH` without a route, `EHOSTUNREACH`, `EACCES` and `EINVAL` for routes that refuse.
+pub fn lookup(socket: &mut Socket, dst: IpAddr) -> Result<RouteMessage, KernelError> {
+    let mut message = RouteMessage::default();
+    message.header.address_family = family(dst);
+    message.header.destination_prefix_length = crate::types::address::bits(dst);
+    message.attributes.push(RouteAttribute::Destination(dst.into()));
+    match socket.get(RouteNetlinkMessage::GetRoute(message))? {
+        RouteNetlinkMessage::NewRoute(route) => Ok(route),
+        _ => Err(KernelError::new("RTM_GETROUTE", libc::ENETUNREACH)),
+    }
+}
+
+fn family(addr: IpAddr) -> AddressFamily {
+    if addr.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 }
+}
+
+/// A gateway of the other family than the destination's needs an attribute of its own (RFC 5549).
+fn gateway(dst: IpAddr, via: IpAddr) -> RouteAttribute {
+    match (dst, via) {
+        (IpAddr::V4(_), IpAddr::V6(v6)) => RouteAttribute::Via(RouteVia::Inet6(v6)),
+        _ => RouteAttribute::Gateway(RouteAddress::from(via)),
+    }
+}

@@ -1,0 +1,44 @@
+//! Signals that end a run, as a flag that everything which waits looks at.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+/// Whether and by which signal the run has been asked to end.
+#[derive(Debug, Clone, Default)]
+pub struct Stop {
+    asked: Arc<AtomicBool>,
+    signal: Arc<AtomicUsize>,
+}
+
+impl Stop {
+    /// Catches Ctrl-C, SIGTERM and SIGHUP from here on.
+    ///
+    /// # Errors
+    /// Those of sigaction(2).
+    pub fn on_signals() -> io::Result<Self> {
+        let stop = Self::default();
+        for signal in [SIGINT, SIGTERM, SIGHUP] {
+            signal_hook::flag::register_usize(signal, stop.signal.clone(), signal as usize)?;
+            signal_hook::flag::register(signal, stop.asked.clone())?;
+        }
+        Ok(stop)
+    }
+
+    /// The signal that asked, if one did.
+    pub fn signal(&self) -> Option<i32> {
+        self.asked.load(Ordering::Relaxed).then(|| self.signal.load(Ordering::Relaxed) as i32)
+    }
+
+    /// Forgets what was asked, so that the undo can run and be interrupted in its turn.
+    pub fn reset(&self) {
+        self.asked.store(false, Ordering::Relaxed);
+    }
+
+    /// The bare flag, for waits that need no more.
+    pub fn flag(&self) -> Arc<AtomicBool> {
+        self.asked.clone()
+    }
+}

@@ -1,0 +1,3 @@
+//! Looking without changing anything: what the kernel holds, and what answers on the wire.
+
+pub mod state;
