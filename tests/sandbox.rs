@@ -75,7 +75,7 @@ fn a_world_sees_each_change() {
         ("umount /run/netns/isp", "- mounts"),
         ("ip netns del isp; ip netns add isp; ip -n isp link set lo up", "/run/netns"),
         ("echo x >>/etc/resolv.conf", "+ files"),
-        ("chmod 600 /etc/hosts", "files"),
+        ("chmod 600 /etc/hosts", "- files: f 644"),
         ("mkdir -p /etc/netns/mine; echo x >/etc/netns/mine/resolv.conf", "+ files"),
         ("sleep 1000 >/dev/null 2>&1 &", "+ processes: sleep"),
     ];

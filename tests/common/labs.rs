@@ -92,14 +92,17 @@ pub(crate) fn furnish(sandbox: &Sandbox) -> World {
 }
 
 /// Without duplicate address detection, so that nothing changes by itself later. Forwarding is off for the machine and on
-/// for one link: switching it on and off again would lose that.
+/// for one link: switching it on and off again would lose that. The kernel may sit on news of a carrier for a second,
+/// unless it is asked for that one link, hence the end.
 const USERS_OWN: &str = r#"
 set -e
 cd /proc/sys/net
 echo 0 >ipv6/conf/all/accept_dad
 echo 0 >ipv6/conf/default/accept_dad
-ip netns add mine
-ip netns exec mine sh -c 'echo 0 >/proc/sys/net/ipv6/conf/default/accept_dad'
+for ns in mine isp; do
+    ip netns add $ns
+    ip netns exec $ns sh -c 'echo 0 >/proc/sys/net/ipv6/conf/default/accept_dad'
+done
 ip -n mine link set lo up
 ip link add my0 type veth peer name my1 netns mine
 ip addr add 10.98.0.1/24 dev my0
@@ -120,7 +123,6 @@ ip link set mybr up
 ip link add myport type veth peer name myplug netns mine
 ip link set myport master mybr up
 ip -n mine link set myplug up
-ip netns add isp
 for card in eth0 eno4; do
     ip link add $card type veth peer name $card netns isp
     ip link set $card up
@@ -131,6 +133,9 @@ echo 1 >ipv4/conf/my0/forwarding
 echo 0 >ipv4/conf/all/accept_redirects
 echo 2 >ipv4/conf/my0/rp_filter
 echo '10.98.0.2 mine.example' >>/etc/hosts
+for at in "" "-n mine" "-n isp"; do
+    for link in $(ip $at -br link | cut -d' ' -f1 | cut -d@ -f1); do ip $at link show $link >/dev/null; done
+done
 "#;
 
 fn root() -> PathBuf {

@@ -28,8 +28,9 @@ if ! mount -t overlay overlay -o lowerdir=/etc,upperdir=/mnt/upper,workdir=/mnt/
     mount --bind /mnt/etc /etc
 fi
 mount -t sysfs sysfs /sys 2>/mnt/why || true
-rm -f /etc/resolv.conf
+rm -rf /etc/resolv.conf /etc/hosts /etc/netns
 echo 'nameserver 192.0.2.53' >/etc/resolv.conf
+echo '127.0.0.1 localhost' >/etc/hosts
 ip link set lo up
 echo ready
 while read -r _; do :; done
