@@ -67,7 +67,7 @@ fn of_link(link: &Value, netns: &Netns, all: &BTreeMap<String, Netns>) -> Value 
         "other_end": other_end(link, netns, all),
         "addresses": addresses(netns.addrs.iter().find(|a| a["ifname"] == *name)),
         "options": options(&info["info_kind"], &info["info_data"]),
-        "port": only(&info["info_slave_data"], &["state", "cost", "hairpin", "isolated", "learning", "flood", "priority"]),
+        "port": only(&info["info_slave_data"], &["cost", "hairpin", "isolated", "learning", "flood", "priority"]),
         "vlans": netns.vlans.iter().find(|v| v["ifname"] == *name).map(|v| v["vlans"].clone()),
     })
 }
