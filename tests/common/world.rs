@@ -1,0 +1,224 @@
+//! The witness: everything about a sandbox that has to be as before, in a form that two readings can be compared in.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::dump::{Dump, Netns};
+use super::sandbox::Sandbox;
+
+/// The kernel finishes some things after the call that asked for them (carrier, the end of a namespace): so long may
+/// two readings differ.
+const GRACE: Duration = Duration::from_millis(600);
+
+/// One reading. What has one value stands in `facts`, what is a list in `lists`, each under a name for a reader.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct World {
+    facts: BTreeMap<String, String>,
+    lists: BTreeMap<String, Vec<String>>,
+    /// What netlab keeps for itself; not compared.
+    state: Vec<String>,
+}
+
+impl World {
+    /// Reads all of it.
+    #[track_caller]
+    pub(crate) fn read(sandbox: &Sandbox) -> Self {
+        let dump = Dump::read(sandbox);
+        let mut world = Self { state: dump.state, ..Self::default() };
+        let mut processes = dump.processes;
+        processes.sort();
+        world.lists.insert("processes".to_owned(), processes);
+        world.lists.insert("names in /run/netns".to_owned(), sorted(dump.names));
+        world.lists.insert("mounts".to_owned(), sorted(dump.mounts));
+        world.lists.insert("files".to_owned(), sorted(dump.files));
+        for (name, netns) in &dump.netns {
+            world.add(name, netns);
+        }
+        world
+    }
+
+    /// Reads it once the kernel has finished what was begun: every link that is up has its carrier, no address is
+    /// tentative, and nothing moves for a tenth of a second.
+    #[track_caller]
+    pub(crate) fn settled(sandbox: &Sandbox) -> Self {
+        let start = Instant::now();
+        let mut last = Self::read(sandbox);
+        loop {
+            thread::sleep(Duration::from_millis(100));
+            let now = Self::read(sandbox);
+            let waits = now.facts.values().any(|v| v.contains("NO-CARRIER"))
+                || now.lists.values().flatten().any(|line| line.contains("tentative true"));
+            if !waits && now == last {
+                return now;
+            }
+            assert!(start.elapsed() < Duration::from_secs(5), "the sandbox does not settle:\n{:#?}", last.diff(&now));
+            last = now;
+        }
+    }
+
+    fn add(&mut self, name: &str, netns: &Netns) {
+        for link in &netns.links {
+            let ifname = link["ifname"].as_str().unwrap_or("?");
+            self.flatten(&format!("{name}: link {ifname}"), link);
+        }
+        let (lists, facts) = (&mut self.lists, &mut self.facts);
+        let mut list = |what: &str, lines: Vec<String>| lists.insert(format!("{name}: {what}"), lines);
+        for addr in &netns.addrs {
+            // In the order of the kernel: the first of a network is the primary one.
+            let lines = addr["addr_info"].as_array().into_iter().flatten().map(|a| line(a, &[])).collect();
+            list(&format!("addresses of {}", addr["ifname"].as_str().unwrap_or("?")), lines);
+        }
+        // The order among IPv4 routes decides which of equal ones is used; among IPv6 devices it means nothing.
+        list("IPv4 routes", netns.routes4.iter().map(|r| line(r, ROUTE_NOISE)).collect());
+        list("IPv6 routes", sorted(netns.routes6.iter().map(|r| line(r, ROUTE_NOISE)).collect()));
+        list("IPv4 rules", netns.rules4.iter().map(|r| line(r, &[])).collect());
+        list("IPv6 rules", netns.rules6.iter().map(|r| line(r, &[])).collect());
+        list("nexthops", netns.nexthops.iter().map(|n| line(n, &[])).collect());
+        let kept = netns.neighbours.iter().filter(|n| has(&n["state"], "PERMANENT"));
+        list("permanent neighbours", sorted(kept.map(|n| line(n, NEIGH_NOISE)).collect()));
+        list("proxy neighbours", sorted(netns.proxies.iter().map(|n| line(n, NEIGH_NOISE)).collect()));
+        let kept = netns.fdb.iter().filter(|f| has(&f["state"], "permanent") || has(&f["state"], "static"));
+        list("FDB", sorted(kept.map(|f| line(f, NEIGH_NOISE)).collect()));
+        list("bridge ports", sorted(netns.ports.iter().map(|p| line(p, &[])).collect()));
+        list("VLANs", sorted(netns.vlans.iter().map(|v| line(v, &[])).collect()));
+        for (key, value) in netns.sysctl.iter().filter(|(key, _)| !is_noise(key)) {
+            facts.insert(format!("{name}: {key}"), value.clone());
+        }
+    }
+
+    fn flatten(&mut self, path: &str, value: &Value) {
+        match value {
+            Value::Object(fields) => {
+                for (key, value) in fields.iter().filter(|(key, _)| !is_link_noise(key)) {
+                    self.flatten(&format!("{path} {key}"), value);
+                }
+            }
+            value => {
+                self.facts.insert(path.to_owned(), value.to_string());
+            }
+        }
+    }
+
+    /// What differs, one line each: `-` was there before, `+` is there now, `~` has changed.
+    pub(crate) fn diff(&self, now: &Self) -> Vec<String> {
+        let mut lines = Vec::new();
+        let keys: BTreeSet<_> = self.facts.keys().chain(now.facts.keys()).collect();
+        for key in keys {
+            match (self.facts.get(key), now.facts.get(key)) {
+                (Some(old), None) => lines.push(format!("- {key} = {old}")),
+                (None, Some(new)) => lines.push(format!("+ {key} = {new}")),
+                (Some(old), Some(new)) if old != new => lines.push(format!("~ {key}: {old}, now {new}")),
+                _ => {}
+            }
+        }
+        let keys: BTreeSet<_> = self.lists.keys().chain(now.lists.keys()).collect();
+        let none = Vec::new();
+        for key in keys {
+            let (old, new) = (self.lists.get(key).unwrap_or(&none), now.lists.get(key).unwrap_or(&none));
+            let (gone, come) = (without(old, new), without(new, old));
+            if gone.is_empty() && come.is_empty() && old != new {
+                lines.push(format!("~ {key}: in another order: {old:?}, now {new:?}"));
+            }
+            lines.extend(gone.iter().map(|line| format!("- {key}: {line}")));
+            lines.extend(come.iter().map(|line| format!("+ {key}: {line}")));
+        }
+        lines
+    }
+
+    /// What netlab left in /run/netlab and /var/lib/netlab beyond empty infrastructure: files that are not empty, and
+    /// folders of labs.
+    pub(crate) fn leftover_state(&self) -> Vec<&str> {
+        let is_leftover = |line: &&str| {
+            let mut parts = line.splitn(3, ' ');
+            let (kind, size, path) = (parts.next(), parts.next(), parts.next().unwrap_or_default());
+            match kind {
+                Some("d") => path.starts_with("/var/lib/netlab/"),
+                Some("f") => size != Some("0"),
+                _ => true,
+            }
+        };
+        self.state.iter().map(String::as_str).filter(is_leftover).collect()
+    }
+}
+
+/// Demands that the sandbox is as it was in `before`, and that netlab keeps nothing of a lab any more.
+#[track_caller]
+pub(crate) fn assert_same(before: &World, sandbox: &Sandbox, after_what: &str) {
+    assert_same_but_state(before, sandbox, after_what);
+    let world = World::read(sandbox);
+    assert!(world.leftover_state().is_empty(), "after {after_what} netlab still keeps {:#?}", world.leftover_state());
+}
+
+/// Demands that the sandbox is as it was in `before`, whatever netlab keeps for itself (of another lab that is up).
+#[track_caller]
+pub(crate) fn assert_same_but_state(before: &World, sandbox: &Sandbox, after_what: &str) {
+    let start = Instant::now();
+    loop {
+        let diff = before.diff(&World::read(sandbox));
+        if diff.is_empty() {
+            return;
+        }
+        let shown = diff.len().min(40);
+        assert!(
+            start.elapsed() < GRACE,
+            "after {after_what} the machine is not as before:\n{}\n{}",
+            diff[..shown].join("\n"),
+            if shown < diff.len() { format!("… and {} more", diff.len() - shown) } else { String::new() }
+        );
+        thread::sleep(Duration::from_millis(30));
+    }
+}
+
+const ROUTE_NOISE: &[&str] = &["expires", "users", "age", "used"];
+const NEIGH_NOISE: &[&str] = &["used", "updated", "confirmed", "probes", "refcnt", "stats"];
+const FOREVER: u64 = u32::MAX as u64;
+
+/// A record on one line, without what changes by itself. A lifetime that runs down is noise, one that does not is not.
+fn line(record: &Value, noise: &[&str]) -> String {
+    let Value::Object(fields) = record else { return record.to_string() };
+    let fields = fields.iter().filter(|(key, value)| {
+        let runs_down = key.ends_with("_life_time") && value.as_u64() != Some(FOREVER) && value.as_u64() != Some(0);
+        !runs_down && !noise.contains(&key.as_str())
+    });
+    fields.map(|(key, value)| format!("{key} {value}")).collect::<Vec<_>>().join(", ")
+}
+
+/// Timers run, and the number of a namespace is given at the first look, not at a change.
+fn is_link_noise(key: &str) -> bool {
+    key.ends_with("_timer") || key.starts_with("stats") || key == "link_netnsid"
+}
+
+/// Random keys, counters, and what cannot be read.
+fn is_noise(key: &str) -> bool {
+    key.ends_with("_count")
+        || key.ends_with("fastopen_key")
+        || key.ends_with("stable_secret")
+        || key.ends_with("_rss_key")
+}
+
+/// Whether a field, a word or a list of words, holds `word`.
+fn has(field: &Value, word: &str) -> bool {
+    field == word || field.as_array().is_some_and(|list| list.iter().any(|w| w == word))
+}
+
+/// The lines of `all` that `other` does not have, counting repeated ones.
+fn without<'a>(all: &'a [String], other: &[String]) -> Vec<&'a String> {
+    let mut rest: Vec<&String> = other.iter().collect();
+    all.iter()
+        .filter(|line| match rest.iter().position(|r| r == line) {
+            Some(at) => {
+                rest.swap_remove(at);
+                false
+            }
+            None => true,
+        })
+        .collect()
+}
+
+fn sorted(mut lines: Vec<String>) -> Vec<String> {
+    lines.sort();
+    lines
+}
