@@ -71,8 +71,8 @@ impl Lab {
     /// Rounds that give a steady median without taking minutes.
     pub(crate) fn rounds(&self) -> usize {
         match self.hosts.len() {
-            0..=10 => 11,
-            11..=100 => 7,
+            0..=10 => 21,
+            11..=100 => 9,
             101..=500 => 5,
             _ => 3,
         }
