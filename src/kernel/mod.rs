@@ -1,0 +1,4 @@
+//! The only system calls of netlab.
+
+pub mod icmp;
+pub mod probe_socket;
