@@ -29,7 +29,8 @@ pub struct PingOptions {
     /// How long to wait for the answer to each request; 1 s unless told otherwise. A neighbour that does not answer
     /// ARP is noticed by the kernel only after 3 s.
     pub timeout: Duration,
-    /// Whether routers must not fragment the packets: what is too big for a link is then an error.
+    /// Whether routers must not fragment the packets: what is too big for a link is then an error. IPv6 routers never
+    /// do; without this, the ends learn of a narrow link from the first packet in each direction, which is lost.
     pub dont_fragment: bool,
     /// The TTL or hop limit, 1 to 255, if not the namespace's default (64).
     pub ttl: Option<u8>,
