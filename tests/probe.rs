@@ -1,5 +1,5 @@
 //! The probes against the real kernel, each test in namespaces of its own.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used)] // An unwrap in the helpers of a test is a failed test, too.
 
 #[path = "probe_lab/mod.rs"]
 mod lab;

@@ -1,5 +1,7 @@
 //! A private network for one test: a process with namespaces of its own, which all go away with it.
 
+#![allow(dead_code)] // Each suite uses some of it.
+
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::net::IpAddr;
