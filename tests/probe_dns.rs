@@ -103,6 +103,7 @@ fn lookup(lab: &Lab, conf: &str, name: &str, want: Want) -> Lookup {
 #[test]
 fn names_are_looked_up() {
     let Some(mut lab) = Lab::new(WIRE) else { return };
+    lab.settle("a", &["10.0.0.2", "fd00::2"]);
     serve(&lab);
     let both = [ip("10.0.0.2"), ip("fd00::2")];
     for server in ["10.0.0.2", "fd00::2"] {

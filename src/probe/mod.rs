@@ -7,6 +7,7 @@
 mod dns;
 mod failure;
 mod icmp_error;
+mod pace;
 mod patience;
 mod ping;
 mod pingall;

@@ -16,12 +16,18 @@ use crate::kernel::icmp::IcmpSocket;
 use crate::kernel::probe_socket::Family;
 use crate::probe::failure::{failed, send_words, time};
 use crate::probe::icmp_error::IcmpError;
+use crate::probe::pace::Pace;
 use crate::probe::patience::{Patience, TICK};
 use crate::probe::ping::{PingOptions, PingSocket, set_options};
 use crate::probe::wire::{self, Body, Mark, Quote};
 
 /// A node has up to a hundred requests and more under way; the kernel counts about 800 bytes for each small packet.
 const RECEIVE_BUFFER: usize = 1 << 20;
+
+/// The time in which the kernel drops unused entries from a full neighbour table.
+const CLEAN_UP: Duration = Duration::from_secs(5);
+/// How often a full table excuses a request that was not answered.
+const MOST_EXCUSES: u8 = 3;
 
 /// One of the nodes.
 #[derive(Debug)]
@@ -63,6 +69,8 @@ pub struct Matrix {
     cells: Vec<Option<Cell>>,
     /// How long it took.
     pub took: Duration,
+    /// What is to be said of the whole: that the kernel's neighbour table was too small for so many pairs.
+    pub note: Option<String>,
 }
 
 /// The result for one pair.
@@ -117,6 +125,9 @@ impl Matrix {
 
 /// Pings all ordered pairs. There is one socket per node and family, whatever the number of pairs.
 ///
+/// On one network, more than some thirty nodes fill the kernel's neighbour table as it is by default; then this goes only
+/// as fast as the kernel makes room, and the matrix has a note.
+///
 /// The times are those at which this one thread saw the replies, and so grow with the number under way. Must not be
 /// called from within another tokio runtime.
 ///
@@ -143,8 +154,10 @@ async fn run(nodes: Vec<Node>, options: PingallOptions, patience: &Patience) -> 
     for port in ends.iter().flat_map(|end| [&end.v4, &end.v6]).flatten() {
         tokio::task::spawn_local(listen(port.clone()));
     }
-    let workers = options.in_flight.clamp(1, (n * n).max(1));
-    let all = Rc::new(All { ends, options, next: Shared::new(0), cells: RefCell::new(vec![None; n * n]) });
+    let pairs = pairs(n);
+    let workers = options.in_flight.clamp(1, pairs.len().max(1));
+    let cells = RefCell::new(vec![None; n * n]);
+    let all = Rc::new(All { ends, options, pace: Pace::new(), pairs, next: Shared::new(0), cells });
     let mut work: Vec<_> = (0..workers).map(|_| tokio::task::spawn_local(all.clone().work())).collect();
     while let Some(worker) = work.last_mut() {
         patience.check()?;
@@ -152,7 +165,16 @@ async fn run(nodes: Vec<Node>, options: PingallOptions, patience: &Patience) -> 
             work.pop();
         }
     }
-    Ok(Matrix { names, cells: all.cells.take(), took: Duration::ZERO })
+    Ok(Matrix { names, cells: all.cells.take(), took: Duration::ZERO, note: all.pace.note() })
+}
+
+/// Every two nodes once. First each with the next in line, then with the one after, and so on, so that no node is asked
+/// by all at once; both directions go together, since they need the same two entries in the neighbour table.
+fn pairs(n: usize) -> Vec<(usize, usize)> {
+    let distance = |d: usize| (0..n).map(move |i| (i, (i + d) % n));
+    // With an even number, the nodes halfway round would come twice.
+    let twice = |d: usize, i: usize| 2 * d == n && i >= d;
+    (1..=n / 2).flat_map(|d| distance(d).filter(move |(i, _)| !twice(d, *i))).collect()
 }
 
 /// One socket with what it waits for.
@@ -266,6 +288,8 @@ struct End {
 struct All {
     ends: Vec<End>,
     options: PingallOptions,
+    pace: Pace,
+    pairs: Vec<(usize, usize)>,
     next: Shared<usize>,
     cells: RefCell<Vec<Option<Cell>>>,
 }
@@ -274,12 +298,9 @@ impl All {
     /// Takes pair after pair until none is left.
     async fn work(self: Rc<Self>) {
         let n = self.ends.len();
-        while self.next.get() < n * n {
-            let number = self.next.replace(self.next.get() + 1);
-            // First everybody pings the next in line, then the one after, and so on: no node is asked by all at once.
-            let (from, distance) = (number % n, number / n);
-            let to = (from + distance) % n;
-            if from != to {
+        while let Some((one, other)) = self.pairs.get(self.next.replace(self.next.get() + 1)).copied() {
+            self.pace.pass().await;
+            for (from, to) in [(one, other), (other, one)] {
                 let cell = self.pair(from, to).await;
                 self.cells.borrow_mut()[from * n + to] = Some(cell);
             }
@@ -294,15 +315,7 @@ impl All {
             let Some(port) = port else {
                 return Cell { rtt: None, why: Some(format!("no socket to reach {addr} from")) };
             };
-            let mut tries = 1;
-            let result = loop {
-                let result = port.ask(*addr, self.options.timeout).await;
-                if result.is_ok() || tries >= self.options.tries {
-                    break result;
-                }
-                tries += 1;
-            };
-            match result {
+            match self.insist(port, *addr).await {
                 Ok(rtt) => longest = longest.max(Some(rtt)),
                 Err(why) => return Cell { rtt: None, why: Some(why) },
             }
@@ -311,6 +324,22 @@ impl All {
             return Cell { rtt: None, why: Some("it has no address to be reached at".into()) };
         }
         Cell { rtt: longest, why: None }
+    }
+
+    /// Asks as often as the options say, and more often while the neighbour table may be what is in the way.
+    async fn insist(&self, port: &Port, addr: IpAddr) -> std::result::Result<Duration, String> {
+        let (mut tries, mut excuses) = (1, 0);
+        loop {
+            let result = port.ask(addr, self.options.timeout).await;
+            if result.is_err() && excuses < MOST_EXCUSES && self.pace.is_tight() {
+                excuses += 1;
+                tokio::time::sleep(CLEAN_UP).await;
+            } else if result.is_ok() || tries >= self.options.tries {
+                return result;
+            } else {
+                tries += 1;
+            }
+        }
     }
 }
 
@@ -323,12 +352,24 @@ mod tests {
         let good = Cell { rtt: Some(Duration::from_millis(1)), why: None };
         let bad = Cell { rtt: None, why: Some("no reply from 10.0.0.2 in 1 s".into()) };
         let names = vec!["a".to_string(), "b".to_string()];
-        let mut matrix = Matrix { names, cells: vec![None, Some(bad), Some(good), None], took: Duration::ZERO };
+        let mut matrix =
+            Matrix { names, cells: vec![None, Some(bad), Some(good), None], took: Duration::ZERO, note: None };
         assert_eq!(matrix.failed(), [("a", "b", "no reply from 10.0.0.2 in 1 s")]);
         assert_eq!(matrix.why().unwrap(), "1 of 2 pairs fail; a → b: no reply from 10.0.0.2 in 1 s");
         assert!(matrix.get(1, 0).unwrap().ok() && matrix.get(0, 0).is_none() && matrix.get(0, 2).is_none());
         matrix.cells[1] = matrix.cells[2].clone();
         assert!(matrix.ok() && matrix.why().is_none());
+    }
+
+    #[test]
+    fn every_pair_once() {
+        for n in 0..12 {
+            let mut seen: Vec<_> = pairs(n).into_iter().flat_map(|(a, b)| [(a, b), (b, a)]).collect();
+            seen.sort_unstable();
+            seen.dedup();
+            assert_eq!((seen.len(), pairs(n).len()), (n * n.saturating_sub(1), n * n.saturating_sub(1) / 2), "{n}");
+            assert!(seen.iter().all(|(a, b)| a != b && *b < n));
+        }
     }
 
     #[test]

@@ -64,6 +64,16 @@ impl Lab {
         })
     }
 
+    /// Waits until a way works: under load a new link takes seconds to get its carrier, and the kernel repeats a lost
+    /// ARP request only after one second.
+    pub(crate) fn settle(&self, ns: &str, to: &[&str]) {
+        for to in to {
+            let options = PingOptions { retry_first_for: Duration::from_secs(20), ..PingOptions::default() };
+            let ping = self.ping(ns, to, &options);
+            assert!(ping.ok(), "{ping:?}");
+        }
+    }
+
     /// Pings from a namespace, with the run outside of it.
     pub(crate) fn ping(&self, ns: &str, to: &str, options: &PingOptions) -> Ping {
         let to: IpAddr = to.parse().unwrap();
