@@ -26,8 +26,6 @@ const RECEIVE_BUFFER: usize = 1 << 20;
 
 /// The time in which the kernel drops unused entries from a full neighbour table.
 const CLEAN_UP: Duration = Duration::from_secs(5);
-/// How often a full table excuses a request that was not answered.
-const MOST_EXCUSES: u8 = 3;
 
 /// One of the nodes.
 #[derive(Debug)]
@@ -125,8 +123,8 @@ impl Matrix {
 
 /// Pings all ordered pairs. There is one socket per node and family, whatever the number of pairs.
 ///
-/// On one network, more than some thirty nodes fill the kernel's neighbour table as it is by default; then this goes only
-/// as fast as the kernel makes room, and the matrix has a note.
+/// On one network, more than some thirty nodes fill the kernel's neighbour table as it is by default (see `pace.rs`);
+/// the pairs that then could not be tried say so, and the matrix has a note on what to type.
 ///
 /// The times are those at which this one thread saw the replies, and so grow with the number under way. Must not be
 /// called from within another tokio runtime.
@@ -299,9 +297,10 @@ impl All {
     async fn work(self: Rc<Self>) {
         let n = self.ends.len();
         while let Some((one, other)) = self.pairs.get(self.next.replace(self.next.get() + 1)).copied() {
-            self.pace.pass().await;
+            let room = self.pace.pass().await;
             for (from, to) in [(one, other), (other, one)] {
-                let cell = self.pair(from, to).await;
+                let cell =
+                    if room { self.pair(from, to).await } else { Cell { rtt: None, why: Some(self.pace.full()) } };
                 self.cells.borrow_mut()[from * n + to] = Some(cell);
             }
         }
@@ -326,13 +325,13 @@ impl All {
         Cell { rtt: longest, why: None }
     }
 
-    /// Asks as often as the options say, and more often while the neighbour table may be what is in the way.
+    /// Asks as often as the options say, and once more if the neighbour table may be what is in the way.
     async fn insist(&self, port: &Port, addr: IpAddr) -> std::result::Result<Duration, String> {
-        let (mut tries, mut excuses) = (1, 0);
+        let (mut tries, mut excused) = (1, false);
         loop {
             let result = port.ask(addr, self.options.timeout).await;
-            if result.is_err() && excuses < MOST_EXCUSES && self.pace.is_tight() {
-                excuses += 1;
+            if result.is_err() && !excused && self.pace.is_tight() {
+                excused = true;
                 tokio::time::sleep(CLEAN_UP).await;
             } else if result.is_ok() || tries >= self.options.tries {
                 return result;
