@@ -6,6 +6,7 @@
 
 mod dns;
 mod failure;
+pub mod feature;
 mod icmp_error;
 mod pace;
 mod patience;
