@@ -1,6 +1,7 @@
 //! netlab: Linux network labs as programs that either finish or leave the machine as they found it.
 
 pub mod action;
+pub mod cli;
 pub mod diag;
 pub mod journal;
 pub mod kernel;

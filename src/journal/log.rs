@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::record::{Record, VERSION};
+use super::record::{Outcome, Record, VERSION};
 use super::state::State;
 use crate::diag::{Code, Diagnostic, KernelError, Result};
 use crate::kernel::effect;
@@ -89,6 +89,22 @@ pub fn read(path: &Path) -> Result<State> {
         state.step(record).map_err(|e| bad(e.message))?;
     }
     Ok(state)
+}
+
+/// Whether the last line says that the lab came to rest, other than by being taken down.
+///
+/// # Errors
+/// Those of reading the file.
+pub fn ends_closed(path: &Path) -> io::Result<bool> {
+    use std::io::{Read, Seek, SeekFrom};
+    let mut file = File::open(path)?;
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(256)))?;
+    let mut tail = Vec::new();
+    file.read_to_end(&mut tail)?;
+    let last = tail.split(|b| *b == b'\n').rev().find(|line| !line.is_empty()).unwrap_or_default();
+    Ok(matches!(serde_json::from_slice(last), Ok(Record::Closed { outcome }) if outcome != Outcome::Down)
+        && tail.ends_with(b"\n"))
 }
 
 /// The version is looked at before the rest, which another version may have written in another form.

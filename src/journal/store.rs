@@ -154,6 +154,12 @@ impl Store {
         Ok((status, state))
     }
 
+    /// Whether the netlab that worked on a lab was killed. Only the journal's end is looked at: it may be long.
+    pub fn is_dead(&self, lab: &LabName) -> bool {
+        let closed = log::ends_closed(&self.journal(lab)).unwrap_or(true);
+        !closed && !self.lock(lab).is_err_and(|e| e.code == Code::LabBusy)
+    }
+
     /// Removes a lab's folder, when nothing of the lab is left. The journal goes last: without it nobody would find the rest.
     ///
     /// # Errors

@@ -26,6 +26,8 @@ pub struct NewLab {
     pub script: String,
     /// What followed `--`.
     pub args: Vec<String>,
+    /// Whether the settings of the host are compared as well.
+    pub verify: bool,
 }
 
 impl Lab {
@@ -55,7 +57,7 @@ impl Lab {
             // Any number but 0, which is the group of all links that are in none.
             group: (seed >> 33) as u32 | 1,
         };
-        let before = Digest::read(&mut kernel)?;
+        let before = Digest::read(&mut kernel, new.verify)?;
         let dir = store.dir(&new.name);
         std::fs::create_dir_all(&dir).map_err(|e| {
             Diagnostic::new(Code::BadFile, format!("cannot make the folder of the lab `{}`", new.name))

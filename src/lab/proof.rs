@@ -17,6 +17,8 @@ use crate::probe::state::{addr, link, neigh, route, rule};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Digest {
     lines: BTreeMap<String, String>,
+    /// Whether all settings below /proc/sys/net are among the lines.
+    pub settings: bool,
 }
 
 /// One difference between two moments.
@@ -31,11 +33,11 @@ pub struct Difference {
 }
 
 impl Digest {
-    /// Looks at the host.
+    /// Looks at the host; with `settings` at everything below /proc/sys/net too.
     ///
     /// # Errors
     /// What the kernel said.
-    pub fn read(kernel: &mut Kernel) -> Result<Self> {
+    pub fn read(kernel: &mut Kernel, settings: bool) -> Result<Self> {
         let host = kernel.host();
         let socket = kernel.socket(host).ok_or_else(|| crate::action::gone(host))?;
         let broken = |e: KernelError| {
@@ -88,7 +90,10 @@ impl Digest {
         for name in netns::names() {
             lines.insert(format!("namespace {name}"), String::new());
         }
-        Ok(Self { lines })
+        if settings {
+            walk(Path::new("/proc/sys/net"), &mut lines);
+        }
+        Ok(Self { lines, settings })
     }
 
     /// Keeps it beside the journal.
@@ -121,6 +126,22 @@ impl Digest {
                 now: self.lines.get(key).cloned(),
             })
             .collect()
+    }
+}
+
+/// All settings below a folder, but those that count or that change by themselves.
+fn walk(dir: &Path, lines: &mut BTreeMap<String, String>) {
+    let restless =
+        ["_count", "dentry-state", "random", "stable_secret", "flush", "_key", "tcp_available", "tcp_allowed"];
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            walk(&path, lines);
+        } else if !restless.iter().any(|word| path.to_string_lossy().contains(word))
+            && let Ok(value) = fs::read_to_string(&path)
+        {
+            lines.insert(format!("setting {}", path.display()), value.trim().to_owned());
+        }
     }
 }
 

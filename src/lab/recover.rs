@@ -3,13 +3,13 @@
 use super::Lab;
 use super::rollback::Ending;
 use crate::diag::{Code, Result};
-use crate::journal::store::{Status, Store};
+use crate::journal::store::Store;
 use crate::kernel::signal::Stop;
 use crate::types::name::LabName;
 
 /// The labs whose netlab was killed.
 pub fn dead(store: &Store) -> Vec<LabName> {
-    store.labs().into_iter().filter(|lab| matches!(store.status(lab), Ok((Status::Died, _)))).collect()
+    store.labs().into_iter().filter(|lab| store.is_dead(lab)).collect()
 }
 
 /// Finishes the undo of each; one that another netlab has taken up meanwhile is left to it.

@@ -69,7 +69,7 @@ impl Lab {
         let before = Digest::load(&self.store.dir(&self.header.lab));
         let undoing = self.rollback(Savepoint(0));
         let others = self.others();
-        let now = Digest::read(&mut self.kernel).ok();
+        let now = before.as_ref().and_then(|before| Digest::read(&mut self.kernel, before.settings).ok());
         let differences = before.zip(now).map(|(before, now)| now.differences(&before, &others));
         let mut ending = Ending { undoing, differences };
         let result = if ending.is_complete() {

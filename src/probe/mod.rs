@@ -10,6 +10,7 @@ pub mod feature;
 mod icmp_error;
 mod pace;
 mod patience;
+pub mod peer;
 mod ping;
 mod pingall;
 pub mod state;

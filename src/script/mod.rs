@@ -21,6 +21,7 @@ pub mod probe;
 pub mod program;
 pub mod raise;
 pub mod read;
+pub mod reference;
 pub mod run;
 pub mod session;
 pub mod subnet;

@@ -44,7 +44,7 @@ const fn library(name: &'static str, params: &'static str, arity: usize) -> Func
 
 /// The library, compiled when it is first needed: most labs of a course never do.
 #[derive(Clone, Default)]
-pub(super) struct Library(Rc<OnceCell<AST>>);
+pub(crate) struct Library(Rc<OnceCell<AST>>);
 
 impl Library {
     /// Calls one of its functions. While it runs, errors and journal lines are at the place of this call.

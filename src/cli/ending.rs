@@ -1,0 +1,125 @@
+//! What an undo came to, as `down`, `recover` and a failed `run` print it.
+
+use serde_json::{Value, json};
+
+use super::fail;
+use super::out::{self, Paint};
+use crate::diag::{Code, Diagnostic};
+use crate::lab::proof::Difference;
+use crate::lab::rollback::{Ending, Leftover};
+use crate::types::name::LabName;
+
+/// Prints it and gives back the exit code that it stands for: 0 complete, 4 stuck, 128+N interrupted by signal N.
+///
+/// With `json` it is one object on one line. With `quiet` only what somebody has to know is printed.
+pub fn print(lab: &LabName, ending: &Ending, quiet: bool, json: bool) -> u8 {
+    let code = code(ending);
+    if json {
+        out::json(&value(lab, ending, code));
+        return code;
+    }
+    let undoing = &ending.undoing;
+    if !quiet {
+        let steps = count(undoing.count, "step");
+        out::line(format!("`{lab}`: {steps} taken back"));
+    }
+    for sentence in &undoing.theirs {
+        out::note(format!("  left alone: {sentence}"));
+    }
+    if ending.is_complete() {
+        print_differences(ending.differences.as_deref(), quiet);
+    } else {
+        print_incomplete(lab, ending);
+    }
+    code
+}
+
+/// The exit code that an ending stands for.
+pub fn code(ending: &Ending) -> u8 {
+    match ending.undoing.interrupted {
+        Some(signal) => u8::try_from(128 + signal).unwrap_or(u8::MAX),
+        None if ending.is_complete() => 0,
+        None => Code::Stuck.exit_code(),
+    }
+}
+
+fn print_differences(differences: Option<&[Difference]>, quiet: bool) {
+    match differences {
+        Some([]) if quiet => {}
+        Some([]) => out::line(out::paint("host unchanged", Paint::Green)),
+        Some(differences) => {
+            out::note("host changed since the lab began, but not by this lab:");
+            for difference in differences {
+                out::note(format!("  {difference}"));
+            }
+        }
+        None if quiet => {}
+        None => out::line("host not compared: there is no record of what it was before"),
+    }
+}
+
+fn print_incomplete(lab: &LabName, ending: &Ending) {
+    let undoing = &ending.undoing;
+    for leftover in &undoing.leftovers {
+        print_leftover(leftover);
+    }
+    if let Some(error) = &undoing.broken {
+        fail::report(error, false);
+    }
+    let again = format!("`netlab down {lab}` takes it up again");
+    let error = match undoing.interrupted {
+        Some(signal) => {
+            let mut error = crate::lab::interrupted(signal);
+            error.message = format!("the undo of `{lab}` was {}", error.message);
+            error.help(again)
+        }
+        None if undoing.leftovers.is_empty() => {
+            Diagnostic::new(Code::Stuck, format!("the undo of `{lab}` is incomplete")).help(again)
+        }
+        None => {
+            let left = count(undoing.leftovers.len(), "step");
+            Diagnostic::new(Code::Stuck, format!("the undo of `{lab}` is incomplete: {left} could not be taken back"))
+                .help(format!("type the commands above, then {again}"))
+        }
+    };
+    fail::report(&error, false);
+}
+
+fn print_leftover(leftover: &Leftover) {
+    let what = leftover.what.join("; ");
+    out::note(format!("{} {what}", out::paint_error("left over:", Paint::Yellow)));
+    out::note(format!("  why: {}", leftover.why));
+    for command in &leftover.by_hand {
+        out::note(format!("  type: {command}"));
+    }
+}
+
+/// The same as JSON.
+pub fn value(lab: &LabName, ending: &Ending, code: u8) -> Value {
+    let undoing = &ending.undoing;
+    let leftovers: Vec<Value> = undoing
+        .leftovers
+        .iter()
+        .map(|l| json!({ "what": l.what, "why": fail::value(&l.why), "by_hand": l.by_hand }))
+        .collect();
+    let differences: Option<Vec<Value>> = ending
+        .differences
+        .as_ref()
+        .map(|all| all.iter().map(|d| json!({ "what": d.what, "before": d.before, "now": d.now })).collect());
+    json!({
+        "lab": lab,
+        "complete": ending.is_complete(),
+        "steps": undoing.count,
+        "left_alone": undoing.theirs,
+        "differences": differences,
+        "leftovers": leftovers,
+        "interrupted": undoing.interrupted,
+        "error": undoing.broken.as_deref().map(fail::value),
+        "exit_code": code,
+    })
+}
+
+/// A number with its noun.
+pub fn count(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}

@@ -1,0 +1,133 @@
+//! The command line: one file per subcommand, and what they print with.
+
+pub mod completions;
+pub mod docs;
+pub mod doctor;
+pub mod down;
+pub mod ending;
+pub mod exec;
+pub mod fail;
+pub mod labs;
+pub mod list;
+pub mod netns;
+pub mod out;
+pub mod recover;
+pub mod run;
+pub mod shell;
+pub mod show;
+pub mod steps;
+pub mod table;
+pub mod view;
+
+use clap::{Parser, Subcommand};
+
+use crate::diag::{Code, Diagnostic, Result};
+
+/// Linux network labs as programs that either finish or leave the machine as they found it.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    arg_required_else_help = true,
+    after_help = "Exit codes: 0 done; 1 failed and rolled back; 2 wrong usage; 3 this machine\n\
+                  cannot; 4 the undo is stuck; 124 timeout; 128+N ended by signal N.\n\
+                  `exec` and `shell` pass on the code of what they start, or 125.\n\n\
+                  Begin with: netlab run create-ns-bridge.rhai"
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a script; on any failure everything is rolled back.
+    Run(run::Args),
+    /// Undo a finished run, exactly.
+    Down(down::Args),
+    /// List the labs that are up, and runs that died.
+    List(list::Args),
+    /// Finish the undo of runs that were killed.
+    Recover(recover::Args),
+    /// Run a program in a namespace.
+    Exec(exec::Args),
+    /// Start your shell in a namespace.
+    Shell(shell::Args),
+    /// Show what is there: namespaces, links, addresses, routes.
+    Show(show::Args),
+    /// Say what this machine and kernel can do, and how to get the rest.
+    Doctor(doctor::Args),
+    /// Print the reference of the language, from the engine itself.
+    Docs(docs::Args),
+    /// Print the completions for a shell.
+    Completions(completions::Args),
+}
+
+/// The whole program; gives back its exit code.
+pub fn main() -> u8 {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Nobody is there to read it when this fails.
+            let _ = error.print();
+            return u8::try_from(error.exit_code()).unwrap_or(2);
+        }
+    };
+    let (json, starts_program) = (cli.command.json(), cli.command.starts_program());
+    match cli.command.run().and_then(|code| out::finish().map(|()| code)) {
+        Ok(code) => code,
+        Err(error) => {
+            fail::report(&error, json);
+            failure_code(&error, starts_program)
+        }
+    }
+}
+
+/// The exit code for an error. Of one that starts a program in our place, the small codes belong to that program.
+fn failure_code(error: &Diagnostic, starts_program: bool) -> u8 {
+    if starts_program && error.code != Code::Usage { 125 } else { error.code.exit_code() }
+}
+
+impl Command {
+    fn run(self) -> Result<u8> {
+        match self {
+            Command::Run(args) => run::run(args),
+            Command::Down(args) => down::run(args),
+            Command::List(args) => list::run(args),
+            Command::Recover(args) => recover::run(args),
+            Command::Exec(args) => exec::run(args),
+            Command::Shell(args) => shell::run(args),
+            Command::Show(args) => show::run(args),
+            Command::Doctor(args) => doctor::run(args),
+            Command::Docs(args) => docs::run(args),
+            Command::Completions(args) => completions::run(args),
+        }
+    }
+
+    /// Whether errors are wanted as JSON too.
+    fn json(&self) -> bool {
+        match self {
+            Command::Run(args) => args.json,
+            Command::Down(args) => args.json,
+            Command::List(args) => args.json,
+            Command::Recover(args) => args.json,
+            Command::Show(args) => args.json,
+            Command::Doctor(args) => args.json,
+            Command::Docs(args) => args.json,
+            Command::Exec(_) | Command::Shell(_) | Command::Completions(_) => false,
+        }
+    }
+
+    fn starts_program(&self) -> bool {
+        matches!(self, Command::Exec(_) | Command::Shell(_))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_holds_together() {
+        super::Cli::command().debug_assert();
+    }
+}

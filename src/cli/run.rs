@@ -1,0 +1,244 @@
+//! `netlab run`: runs a script; on any failure everything is rolled back.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::ending;
+use super::out::{self, Paint};
+use super::steps::Steps;
+use crate::diag::{Code, Diagnostic, KernelError, Result};
+use crate::journal::record::Outcome;
+use crate::journal::store::Store;
+use crate::kernel::signal::Stop;
+use crate::lab::open::NewLab;
+use crate::lab::{Lab, recover};
+use crate::report::{self, Sources};
+use crate::script::error::Trace;
+use crate::script::labs;
+use crate::script::run::Script;
+use crate::types::name::LabName;
+
+/// The arguments of `run`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  netlab run create-ns-bridge.rhai\n  netlab run --explain vlan.rhai -- eth0")]
+pub struct Args {
+    /// The script; a name that is no file is looked up among the labs that come with netlab.
+    pub file: String,
+    /// Name the lab this, and not after the file.
+    #[arg(long, value_name = "LAB")]
+    pub name: Option<String>,
+    /// Take the lab of the same name down first.
+    #[arg(long)]
+    pub replace: bool,
+    /// Leave a failed lab up, to look at it.
+    #[arg(long)]
+    pub keep: bool,
+    /// Print each step as commands of iproute2.
+    #[arg(long)]
+    pub explain: bool,
+    /// End and roll back after this time.
+    #[arg(long, value_name = "SECONDS")]
+    pub timeout: Option<f64>,
+    /// Compare all settings of the host as well, after a rollback and at `down`.
+    #[arg(long)]
+    pub verify: bool,
+    /// Print errors only.
+    #[arg(long, short)]
+    pub quiet: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// What the script finds in `args`.
+    #[arg(last = true)]
+    pub args: Vec<String>,
+}
+
+/// Runs the script.
+///
+/// # Errors
+/// What keeps it from being begun; an error of the script itself is printed here, after its rollback.
+pub fn run(args: Args) -> Result<u8> {
+    let found = find(&args.file)?;
+    let name = LabName::new(args.name.as_deref().unwrap_or(&found.stem))?;
+    let timeout = args.timeout.map(limit).transpose()?;
+    let sources = Sources::new(&found.file, &found.text);
+    let script = match Script::new(&found.file, &found.text, &args.args, &found.folder) {
+        Ok(script) => script,
+        Err(error) => return Ok(fail(&Trace::from(error), &sources, args.json)),
+    };
+    let store = Store::open()?;
+    mention_dead(&store, &name);
+    let stop = Stop::on_signals().map_err(|e| {
+        Diagnostic::new(Code::Environment, "cannot catch signals").kernel(KernelError::from_io("sigaction", &e))
+    })?;
+    if args.replace && store.journal(&name).exists() {
+        let ending = Lab::resume(&name, store.clone(), stop.clone())?.undo_all();
+        if !ending.is_complete() {
+            return Ok(ending::print(&name, &ending, args.quiet, args.json));
+        }
+    }
+    let begun = Instant::now();
+    let new = NewLab { name, file: found.file, script: found.text, args: args.args.clone(), verify: args.verify };
+    let mut lab = Lab::create(new, store, stop.clone())?;
+    lab.deadline = timeout.map(|t| begun + t);
+    let steps = Steps::new(args.quiet || args.json, args.explain);
+    lab.listen(steps.listener());
+    let deadline = lab.deadline;
+    let (lab, result) = script.run(lab, &stop, deadline);
+    steps.finish();
+    match result {
+        Ok(()) => succeed(lab, &args, begun.elapsed()),
+        Err(trace) => Ok(roll_back(lab, &trace, &sources, &args)),
+    }
+}
+
+struct Found {
+    file: String,
+    stem: String,
+    text: String,
+    folder: PathBuf,
+}
+
+/// A file, or a lab that comes with netlab.
+fn find(file: &str) -> Result<Found> {
+    let path = Path::new(file);
+    let stem = path.file_stem().map_or_else(String::new, |s| s.to_string_lossy().into_owned());
+    let unreadable = |e: &std::io::Error| {
+        Diagnostic::new(Code::NoScript, format!("cannot read the script {file}"))
+            .kernel(KernelError::from_io(format!("open {file}"), e))
+    };
+    match std::fs::read_to_string(path) {
+        Ok(text) => {
+            let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            Ok(Found { file: file.into(), stem, text, folder: folder.to_owned() })
+        }
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            let here = path.file_name().is_some_and(|name| name == path.as_os_str());
+            if let Some(lab) = labs::find(file).filter(|_| here) {
+                let text = lab.text.to_owned();
+                return Ok(Found {
+                    file: format!("{}.rhai", lab.name),
+                    stem: lab.name.into(),
+                    text,
+                    folder: ".".into(),
+                });
+            }
+            let names: Vec<&str> = labs::ALL.iter().map(|l| l.name).collect();
+            let error = Diagnostic::new(Code::NoScript, format!("there is no script {file}"));
+            Err(match crate::diag::nearest(&stem, names.iter().copied()) {
+                Some(near) => error.help(format!("did you mean the lab {near}.rhai?")),
+                None => error.help(format!("these labs come with netlab: {}", names.join(", "))),
+            }
+            .kernel(KernelError::from_io(format!("open {file}"), &e)))
+        }
+        Err(e) if e.kind() == std::io::ErrorKind::InvalidData => {
+            Err(Diagnostic::new(Code::NoScript, format!("{file} is no text: a script is UTF-8")))
+        }
+        Err(e) => Err(unreadable(&e)),
+    }
+}
+
+fn limit(seconds: f64) -> Result<Duration> {
+    Duration::try_from_secs_f64(seconds).ok().filter(|t| !t.is_zero()).ok_or_else(|| {
+        Diagnostic::new(Code::Usage, format!("--timeout {seconds} is no time: give seconds, more than 0"))
+    })
+}
+
+/// A run that was killed left things behind, which may be in the way of this one.
+fn mention_dead(store: &Store, name: &LabName) {
+    let dead: Vec<String> = recover::dead(store).iter().filter(|l| *l != name).map(|l| format!("`{l}`")).collect();
+    if !dead.is_empty() {
+        let runs = if dead.len() == 1 { "a run was" } else { "some runs were" };
+        out::note(format!(
+            "{}: {runs} killed and left things behind: {}; `netlab recover` takes them back",
+            out::paint_error("note", Paint::Yellow),
+            dead.join(", ")
+        ));
+    }
+}
+
+fn succeed(mut lab: Lab, args: &Args, took: Duration) -> Result<u8> {
+    lab.close(Outcome::Up)?;
+    let name = lab.name().clone();
+    let spaces: Vec<String> =
+        lab.objects.named_netns().filter_map(|n| n.name.as_ref().map(ToString::to_string)).collect();
+    let links = lab.objects.made_links().count();
+    if args.json {
+        out::json(&json!({
+            "lab": name, "outcome": "up", "steps": lab.step_count(), "namespaces": spaces, "links": links,
+            "seconds": took.as_secs_f64(),
+        }));
+        return Ok(0);
+    }
+    if args.quiet {
+        return Ok(0);
+    }
+    let shown = if spaces.len() > 8 {
+        format!("{} … {}", spaces[..3].join(" "), spaces[spaces.len() - 1])
+    } else {
+        spaces.join(" ")
+    };
+    let shown = if shown.is_empty() { String::new() } else { format!(" ({shown})") };
+    out::line(format!(
+        "{}: {}{shown}, {}, {} in {:.0} ms",
+        out::paint(&format!("`{name}` is up"), Paint::Green),
+        ending::count(spaces.len(), "namespace"),
+        ending::count(links, "link"),
+        ending::count(lab.step_count(), "step"),
+        took.as_secs_f64() * 1000.0,
+    ));
+    let inside = spaces.first().map_or_else(String::new, |ns| format!("netlab show {ns} · netlab shell {ns} · "));
+    out::line(format!("  look: {inside}netlab list    end: netlab down {name}"));
+    Ok(0)
+}
+
+fn roll_back(mut lab: Lab, trace: &Trace, sources: &Sources, args: &Args) -> u8 {
+    let interrupted = (trace.error.code == Code::Interrupted).then(|| lab.stop.signal()).flatten();
+    let failed = interrupted.map_or_else(|| trace.error.code.exit_code(), |s| u8::try_from(128 + s).unwrap_or(u8::MAX));
+    if !args.json {
+        show(trace, sources, false);
+    }
+    let name = lab.name().clone();
+    if args.keep && interrupted.is_none() {
+        return match lab.close(Outcome::Kept) {
+            Ok(()) if args.json => {
+                out::json(&json!({ "lab": name, "outcome": "kept", "error": report::json(trace) }));
+                failed
+            }
+            Ok(()) => {
+                out::note(format!("`{name}` is kept as it failed; `netlab down {name}` takes it back"));
+                failed
+            }
+            Err(error) => fail(&Trace::from(error), sources, args.json),
+        };
+    }
+    let ending = lab.undo_all();
+    if args.json {
+        let mut value: Value = json!({ "lab": name, "outcome": "rolled back", "error": report::json(trace) });
+        value["undo"] = ending::value(&name, &ending, ending::code(&ending));
+        out::json(&value);
+    } else {
+        ending::print(&name, &ending, args.quiet, false);
+    }
+    match ending::code(&ending) {
+        0 => failed,
+        code => code,
+    }
+}
+
+fn fail(trace: &Trace, sources: &Sources, json: bool) -> u8 {
+    show(trace, sources, json);
+    trace.error.code.exit_code()
+}
+
+/// Prints an error with the line of the script that it is about.
+pub fn show(trace: &Trace, sources: &Sources, json: bool) {
+    if json {
+        return out::note(report::json(trace));
+    }
+    let color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+    out::note(report::text(trace, sources, color, 110).trim_end());
+}
