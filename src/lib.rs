@@ -7,4 +7,6 @@ pub mod journal;
 pub mod kernel;
 pub mod lab;
 pub mod probe;
+pub mod report;
+pub mod script;
 pub mod types;

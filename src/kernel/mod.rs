@@ -6,10 +6,13 @@
 pub mod addr;
 pub mod effect;
 pub mod fs;
+pub mod icmp;
 pub mod link;
 pub mod neigh;
 pub mod netlink;
 pub mod netns;
+pub mod probe_neighbours;
+pub mod probe_socket;
 pub mod process;
 pub mod route;
 pub mod rule;

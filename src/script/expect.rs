@@ -1,0 +1,103 @@
+//! What a script says about itself: what it expects, needs, and cannot go on without.
+
+use rhai::{Dynamic, Map};
+
+use super::args::Call;
+use super::function::{Form, Function};
+use super::values::{Of, kind};
+use crate::diag::{Code, Diagnostic, Result};
+use crate::probe::feature;
+
+pub(super) const FUNCTIONS: &[Function] = &[
+    Function {
+        of: Of::Free,
+        name: "expect",
+        params: "probe or bool, text?",
+        arity: (1, 2),
+        gives: "()",
+        doc: "Ends the script, with everything rolled back, unless this holds. A failed probe says why.\n\n`expect(!a.ping(b))` demands that `a` is alive at all: a namespace that cannot even reach itself proves nothing.\n\n```rhai\nlet a = netns(\"a\");\nexpect(a.ping(\"127.0.0.1\"), \"a reaches itself\");\nexpect(1 + 1 == 2);\n```",
+        form: Form::Call(expect),
+    },
+    Function {
+        of: Of::Free,
+        name: "needs",
+        params: "feature…",
+        arity: (1, 8),
+        gives: "()",
+        doc: "Ends the script, before anything is done, if the kernel lacks one of these: link kinds such as `\"vlan\"`, `\"vxlan\"`, `\"dummy\"`, and `\"bridge-vlan-filtering\"`, `\"ipv6\"`, `\"tun\"`, `\"netem\"`. `netlab doctor` lists them.\n\n```rhai\nneeds(\"veth\", \"bridge\");\n```",
+        form: Form::Call(|c| {
+            for i in 0..c.len() {
+                need(&c.text(i)?)?;
+            }
+            Ok(Dynamic::UNIT)
+        }),
+    },
+    Function {
+        of: Of::Free,
+        name: "fail",
+        params: "text, help?",
+        arity: (1, 2),
+        gives: "nothing: it ends the script",
+        doc: "Ends the script with an error, and everything is rolled back.\n\n```rhai\nif args.len() > 9 { fail(\"that is too much\", \"give nine arguments or fewer\"); }\n```",
+        form: Form::Call(|c| {
+            let error = Diagnostic::new(Code::Thrown, c.text(0)?);
+            Err(if c.has(1) { error.help(c.text(1)?) } else { error })
+        }),
+    },
+];
+
+fn expect(c: &mut Call<'_>) -> Result<Dynamic> {
+    let text = if c.has(1) { Some(c.text(1)?) } else { None };
+    let given = c.args[0].clone();
+    if let Ok(holds) = given.as_bool() {
+        let what = text.unwrap_or_else(|| "this does not hold".into());
+        return if holds {
+            Ok(Dynamic::UNIT)
+        } else {
+            Err(Diagnostic::new(Code::ExpectFailed, format!("expected: {what}")))
+        };
+    }
+    let Some(probe) = given.read_lock::<Map>().map(|m| m.clone()) else {
+        return Err(c.mistaken(0, &format!("a probe or a bool ({} can be compared with something)", kind(&given))));
+    };
+    let Some(ok) = probe.get("ok").and_then(|ok| ok.as_bool().ok()) else {
+        return Err(c.mistaken(0, "a probe or a bool: this map has no `ok`"));
+    };
+    if ok {
+        return Ok(Dynamic::UNIT);
+    }
+    let why = probe.get("why").map(ToString::to_string).unwrap_or_default();
+    let message = match (text, why.is_empty()) {
+        (Some(text), true) => format!("expected: {text}"),
+        (Some(text), false) => format!("expected: {text}; but {why}"),
+        (None, true) => "the probe failed".into(),
+        (None, false) => why,
+    };
+    Err(Diagnostic::new(Code::ExpectFailed, message))
+}
+
+/// `!probe`: that it fails, from a place that is alive.
+pub(super) fn negate(mut probe: Map) -> Map {
+    let flag = |key: &str| probe.get(key).and_then(|v| v.as_bool().ok());
+    let (ok, alive) = (flag("ok").unwrap_or(false), flag("alive").unwrap_or(true));
+    let why = match (ok, alive) {
+        (true, _) => "it answers",
+        (false, false) => "it cannot even reach itself, so its silence proves nothing: is its `lo` down?",
+        (false, true) => "",
+    };
+    probe.insert("ok".into(), (!ok && alive).into());
+    probe.insert("why".into(), why.into());
+    probe
+}
+
+fn need(name: &str) -> Result<()> {
+    if let Some(feature) = feature::has(name) {
+        return feature.require();
+    }
+    let names: Vec<&str> = feature::names().collect();
+    let error = Diagnostic::new(Code::BadOption, format!("there is no feature `{name}`"));
+    Err(match crate::diag::nearest(name, names.iter().copied()) {
+        Some(near) => error.help(format!("did you mean \"{near}\"?")),
+        None => error.help(format!("there is {}", names.join(", "))),
+    })
+}

@@ -1,0 +1,28 @@
+//! The language of labs: Rhai with netlab's values and functions.
+//!
+//! One table, [`function::all`], holds every function with its signature, its manual and its code; from it come what the
+//! engine knows, what errors show, the check before the first step, the reference and editors' definitions.
+
+pub mod args;
+pub mod attempt;
+pub mod bridge;
+pub mod check;
+pub mod engine;
+pub mod error;
+pub mod expect;
+pub mod function;
+pub mod import;
+pub mod labs;
+pub mod link;
+pub mod netns;
+pub mod options;
+pub mod place;
+pub mod probe;
+pub mod program;
+pub mod raise;
+pub mod read;
+pub mod run;
+pub mod session;
+pub mod subnet;
+pub mod topology;
+pub mod values;

@@ -1,0 +1,53 @@
+//! What a running script and its functions share.
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::rc::Rc;
+use std::time::Instant;
+
+use crate::diag::{Code, Diagnostic, Result, Site};
+use crate::lab::Lab;
+
+/// The session of one script: the lab that it works on, and what errors need to know.
+pub struct Session {
+    /// The lab; none when the engine is only asked what it knows.
+    pub lab: Option<Lab>,
+    /// Errors that were raised into the script, to be found again if it does not catch them.
+    pub raised: Vec<Diagnostic>,
+    /// While a function of the standard library runs: the place in the user's script that called it.
+    pub outer: Option<Site>,
+    /// When the last change was made, after which links may need a moment.
+    pub changed: Option<Instant>,
+    /// Whether new namespaces come with forwarding switched on, as the kernel copies it from its first one.
+    pub inherits_forwarding: Option<bool>,
+    /// The codes of warnings that the script does not want.
+    pub allowed: HashSet<String>,
+    /// Servers that run as long as the script.
+    pub servers: Vec<Box<dyn std::any::Any>>,
+}
+
+/// A session as the functions hold it.
+pub type Shared = Rc<RefCell<Session>>;
+
+impl Session {
+    /// A session that works on a lab.
+    pub fn new(lab: Option<Lab>) -> Shared {
+        Rc::new(RefCell::new(Self {
+            lab,
+            raised: Vec::new(),
+            outer: None,
+            changed: None,
+            inherits_forwarding: None,
+            allowed: HashSet::new(),
+            servers: Vec::new(),
+        }))
+    }
+
+    /// The lab.
+    ///
+    /// # Errors
+    /// `NL0901` when there is none, which is a bug: nothing runs scripts without one.
+    pub fn lab(&mut self) -> Result<&mut Lab> {
+        self.lab.as_mut().ok_or_else(|| Diagnostic::new(Code::Internal, "there is no lab to work on"))
+    }
+}
