@@ -23,6 +23,9 @@ use serde_json::Value;
 /// The variable by which this program, started again in a sandbox, is told what to make.
 const ORDER: &str = "NETLAB_TEST_LAB";
 
+/// The number of steps, and one, of a lab whose undo takes long enough to be interrupted.
+const LONG: usize = 400;
+
 #[test]
 fn down_takes_all_back() {
     let Some(sandbox) = Sandbox::new() else { return };
@@ -162,7 +165,32 @@ fn a_lab_of_another_boot_is_void() {
     assert_eq!(run.stderr, "`one` ended when the machine was started anew; `netlab down one` clears it away\n");
 }
 
-/// Makes a lab in a sandbox. `end` is how it ends: `up`, `kept`, or `died`.
+/// Ctrl-C ends an undo between two steps, and `down` takes it up again.
+#[test]
+fn an_interrupted_undo_is_taken_up_again() {
+    let Some(sandbox) = Sandbox::new() else { return };
+    let before = furnish(&sandbox);
+    make(&sandbox, "one", "long");
+    let netlab = env!("CARGO_BIN_EXE_netlab");
+    // A shell that is not interactive starts what is behind `&` with SIGINT ignored, hence SIGTERM. It waits until the undo
+    // has begun, which the journal tells.
+    let out = sandbox.sh(&format!(
+        "{netlab} down one 2>/mnt/err & until grep -q undo_started /var/lib/netlab/one/journal.jsonl; do :; done
+         kill -TERM $!; wait $!; echo $?; cat /mnt/err"
+    ));
+    assert!(out.starts_with("`one`: "), "{out}");
+    assert!(
+        out.ends_with(
+            " taken back\n143\nerror[NL0506]: the undo of `one` was interrupted by SIGTERM\n  help: `netlab down one` takes \
+             it up again\n"
+        ),
+        "{out}"
+    );
+    sandbox.netlab(&["down"]).ends_with(0);
+    assert_same(&before, &sandbox, "down, interrupted and taken up again");
+}
+
+/// Makes a lab in a sandbox. `end` is how it ends: `up`, `kept`, `died`, or `long`, which is up with many steps.
 #[track_caller]
 fn make(sandbox: &Sandbox, name: &str, end: &str) {
     let exe = std::env::current_exe().expect("a test has a file").display().to_string();
@@ -192,8 +220,14 @@ fn this_file_makes_labs() {
     lab.veth(&at(3), &outside, &inside).unwrap();
     lab.put_etc(&at(4), ns, "resolv.conf", "nameserver 10.0.0.1\n").unwrap();
     lab.set_sysctl(&at(5), HOST, "net.ipv4.ip_forward", "1").unwrap();
+    if end == "long" {
+        for line in 6..LONG {
+            let value = if line % 2 == 0 { "0" } else { "1" };
+            lab.set_sysctl(&at(line), HOST, "net.ipv4.ip_forward", value).unwrap();
+        }
+    }
     match end {
-        "up" => lab.close(Outcome::Up).unwrap(),
+        "up" | "long" => lab.close(Outcome::Up).unwrap(),
         "kept" => lab.close(Outcome::Kept).unwrap(),
         // As by SIGKILL: nobody writes that the lab came to rest.
         _ => {}
