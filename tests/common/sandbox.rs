@@ -134,6 +134,13 @@ impl Sandbox {
         command
     }
 
+    /// Writes a file that only processes inside see: below /mnt, /run or /var/lib.
+    #[track_caller]
+    pub(crate) fn write(&self, path: &str, text: &str) {
+        let from_here = format!("/proc/{}/root{path}", self.first);
+        fs::write(&from_here, text).unwrap_or_else(|e| panic!("{from_here}: {e}"));
+    }
+
     /// Runs a line of shell inside; what it printed, and how it ended, is the caller's to judge.
     pub(crate) fn try_sh(&self, line: &str) -> Output {
         finish(self.command(Path::new("/"), "bash", &["-c", line]), line)
