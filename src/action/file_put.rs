@@ -95,7 +95,7 @@ impl Change for FilePut {
             Release::NotHeld => return Ok(Undone::Already),
             Release::Covered => Undone::Yes,
             Release::Back(text) => self.give_back(&stored(&text))?,
-            Release::Base(base) => {
+            Release::Base(base) | Release::Settled(base) => {
                 self.give_back(&base.first().map_or_else(|| self.before.clone(), |(_, t)| stored(t)))?
             }
         };

@@ -29,6 +29,9 @@ struct Pile {
     base: Vec<(PathBuf, String)>,
     /// Who set it to what, oldest first.
     layers: Vec<Layer>,
+    /// Whether the last one to go has begun to give it back: then `base` is what it has decided to give back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_settled: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +52,8 @@ pub enum Release {
     Back(String),
     /// Give back what was there before any lab.
     Base(Vec<(PathBuf, String)>),
+    /// Give back this, as [`Holders::settle`] wrote it down: an undo that was killed had begun to.
+    Settled(Vec<(PathBuf, String)>),
 }
 
 type Piles = BTreeMap<String, Pile>;
@@ -75,6 +80,8 @@ impl Holders {
             if pile.layers.is_empty() {
                 pile.base = base()?;
             }
+            // What was decided then is what there was before.
+            pile.is_settled = false;
             pile.layers.push(Layer { lab: lab.clone(), seq, value: value.to_owned() });
             Ok(())
         })
@@ -87,6 +94,21 @@ impl Holders {
     pub fn look(&self, (lab, seq): (&LabName, u64), key: &str) -> Result<Release> {
         let _lock = self.locked()?;
         Ok(look(&self.read()?, lab, seq, key))
+    }
+
+    /// Writes down what the last lab to go is about to give back. A switch that writes others along destroys what that was
+    /// decided by, so after a kill in between it could not be decided again.
+    ///
+    /// # Errors
+    /// `NL0119` if the record cannot be read or written.
+    pub fn settle(&self, key: &str, wanted: Vec<(PathBuf, String)>) -> Result<()> {
+        self.edit(|piles| {
+            if let Some(pile) = piles.get_mut(key) {
+                pile.base = wanted;
+                pile.is_settled = true;
+            }
+            Ok(())
+        })
     }
 
     /// Takes the lab's layer out, after what [`Holders::look`] said has been done.
@@ -184,6 +206,7 @@ mod tests {
         holders.hold((&b, 7), "x", "2", || panic!("the base is known")).unwrap();
         assert_eq!(holders.look((&a, 1), "x").unwrap(), Release::Covered);
         assert_eq!(holders.look((&b, 7), "x").unwrap(), Release::Back("1".into()));
+        None if pile.is_settled => Release::Settled(pile.base.clone()),
         assert_eq!(holders.look((&b, 8), "x").unwrap(), Release::NotHeld);
         // The first goes first: the other then gives back what was there before both.
         holders.release((&a, 1), "x").unwrap();
