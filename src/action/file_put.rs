@@ -59,6 +59,7 @@ impl FilePut {
             return Ok(Undone::Theirs(format!("{} has been changed since", self.path.display())));
         };
         for dir in self.dirs.iter().rev() {
+            crate::kernel::effect::here();
             // Somebody else may have put something into it.
             let _ = std::fs::remove_dir(dir);
         }

@@ -141,6 +141,23 @@ impl Holders {
         })
     }
 
+    /// Removes a record that a kill left half written.
+    ///
+    /// # Errors
+    /// `NL0119` if the record cannot be locked.
+    pub fn sweep(&self) -> Result<()> {
+        if self.beside().exists() {
+            let _lock = self.locked()?;
+            effect::here();
+            let _ = fs::remove_file(self.beside());
+        }
+        Ok(())
+    }
+
+    fn beside(&self) -> PathBuf {
+        self.file.with_extension("new")
+    }
+
     fn edit(&self, change: impl FnOnce(&mut Piles) -> Result<()>) -> Result<()> {
         let _lock = self.locked()?;
         let mut piles = self.read()?;
@@ -153,10 +170,11 @@ impl Holders {
             };
         }
         // Written beside and renamed, so that a kill leaves the old record or the new one.
-        let beside = self.file.with_extension("new");
+        let beside = self.beside();
         let text = serde_json::to_string(&piles).map_err(|e| self.broken("write", &io::Error::other(e)))?;
         effect::here();
         let written = File::create(&beside).and_then(|mut f| f.write_all(text.as_bytes()));
+        effect::here();
         written.and_then(|()| fs::rename(&beside, &self.file)).map_err(|e| self.broken("write", &e))
     }
 
@@ -188,6 +206,7 @@ fn look(piles: &Piles, lab: &LabName, seq: u64, key: &str) -> Release {
     }
     match place.checked_sub(1) {
         Some(below) => Release::Back(pile.layers[below].value.clone()),
+        None if pile.is_settled => Release::Settled(pile.base.clone()),
         None => Release::Base(pile.base.clone()),
     }
 }
@@ -206,7 +225,6 @@ mod tests {
         holders.hold((&b, 7), "x", "2", || panic!("the base is known")).unwrap();
         assert_eq!(holders.look((&a, 1), "x").unwrap(), Release::Covered);
         assert_eq!(holders.look((&b, 7), "x").unwrap(), Release::Back("1".into()));
-        None if pile.is_settled => Release::Settled(pile.base.clone()),
         assert_eq!(holders.look((&b, 8), "x").unwrap(), Release::NotHeld);
         // The first goes first: the other then gives back what was there before both.
         holders.release((&a, 1), "x").unwrap();

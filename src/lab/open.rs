@@ -10,6 +10,7 @@ use crate::journal::log::{self, Log};
 use crate::journal::record::{Header, Outcome, Record, VERSION};
 use crate::journal::state::State;
 use crate::journal::store::{Status, Store};
+use crate::kernel::effect;
 use crate::kernel::process;
 use crate::kernel::signal::Stop;
 use crate::kernel::space::Kernel;
@@ -59,6 +60,7 @@ impl Lab {
         };
         let before = Digest::read(&mut kernel, new.verify)?;
         let dir = store.dir(&new.name);
+        effect::here();
         std::fs::create_dir_all(&dir).map_err(|e| {
             Diagnostic::new(Code::BadFile, format!("cannot make the folder of the lab `{}`", new.name))
                 .kernel(KernelError::from_io(format!("mkdir {}", dir.display()), &e))

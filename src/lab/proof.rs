@@ -7,6 +7,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::diag::{Code, Diagnostic, KernelError, Result};
+use crate::kernel::effect;
 use crate::kernel::neigh::Table;
 use crate::kernel::netns;
 use crate::kernel::space::Kernel;
@@ -103,6 +104,7 @@ impl Digest {
     pub fn save(&self, dir: &Path) -> Result<()> {
         let path = dir.join(FILE);
         let text = serde_json::to_string(self).unwrap_or_default();
+        effect::here();
         fs::write(&path, text).map_err(|e| {
             Diagnostic::new(Code::BadFile, "cannot write down what the host holds")
                 .kernel(KernelError::from_io(format!("write {}", path.display()), &e))
