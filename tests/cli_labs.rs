@@ -207,6 +207,7 @@ fn this_file_makes_labs() {
         file: format!("{name}.rhai"),
         script: String::new(),
         args: Vec::new(),
+        verify: false,
     };
     let mut lab = Lab::create(new, Store::open().unwrap(), Stop::default()).unwrap();
     let at = |line| Site { file: format!("{name}.rhai"), line, column: 1 };

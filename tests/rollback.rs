@@ -25,7 +25,8 @@ fn each_lab_failing_at_each_step() {
             let run = sandbox.netlab_fault(&format!("fail@{step}"), &lab.command(&["run"], &lab.script()));
             if run.code == Some(0) {
                 // A script may try what it expects to fail: then the failure is its own business, and the run goes on.
-                let was_caught = sandbox.try_sh(&format!("grep NETLAB_FAULT /var/lib/netlab/{}/journal.jsonl", lab.name));
+                let was_caught =
+                    sandbox.try_sh(&format!("grep NETLAB_FAULT /var/lib/netlab/{}/journal.jsonl", lab.name));
                 sandbox.netlab(&["down", lab.name]).ends_with(0);
                 assert_same(&before, &sandbox, &format!("{title} that finished despite a failure at step {step}"));
                 if !was_caught.status.success() {

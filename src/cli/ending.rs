@@ -43,14 +43,20 @@ pub fn code(ending: &Ending) -> u8 {
     }
 }
 
+/// How many differences are printed: who changed more than that knows it.
+const SHOWN: usize = 20;
+
 fn print_differences(differences: Option<&[Difference]>, quiet: bool) {
     match differences {
         Some([]) if quiet => {}
         Some([]) => out::line(out::paint("host unchanged", Paint::Green)),
         Some(differences) => {
             out::note("host changed since the lab began, but not by this lab:");
-            for difference in differences {
+            for difference in differences.iter().take(SHOWN) {
                 out::note(format!("  {difference}"));
+            }
+            if differences.len() > SHOWN {
+                out::note(format!("  … and {} more; --json shows all", differences.len() - SHOWN));
             }
         }
         None if quiet => {}
