@@ -215,16 +215,23 @@ impl Store {
                 .kernel(KernelError::from_io(format!("unlink {}", dir.display()), e))
         };
         let journal = self.journal(lab);
-        for file in fs::read_dir(&dir).map_err(|e| broken(&e))?.flatten() {
-            if file.path() != journal {
-                effect::here();
-                fs::remove_file(file.path()).map_err(|e| broken(&e))?;
+        let mut tries = 0..TRIES;
+        loop {
+            for file in fs::read_dir(&dir).map_err(|e| broken(&e))?.flatten() {
+                if file.path() != journal {
+                    effect::here();
+                    remove_if_there(&file.path()).map_err(|e| broken(&e))?;
+                }
+            }
+            effect::here();
+            remove_if_there(&journal).map_err(|e| broken(&e))?;
+            effect::here();
+            match fs::remove_dir(&dir) {
+                // Another lab that goes has just written its picture of the host in here anew.
+                Err(e) if e.kind() == io::ErrorKind::DirectoryNotEmpty && tries.next().is_some() => {}
+                result => break result.map_err(|e| broken(&e))?,
             }
         }
-        effect::here();
-        remove_if_there(&journal).map_err(|e| broken(&e))?;
-        effect::here();
-        fs::remove_dir(&dir).map_err(|e| broken(&e))?;
         let _ = fs::remove_file(self.runtime.join(format!("{lab}.lock")));
         Ok(())
     }

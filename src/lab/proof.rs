@@ -106,8 +106,10 @@ impl Digest {
     pub fn save(&self, dir: &Path) -> Result<()> {
         let path = dir.join(FILE);
         let text = serde_json::to_string(self).unwrap_or_default();
+        // Beside and renamed: other labs that go write this file too, and may be killed at it.
+        let beside = dir.join(format!("{FILE}.{}", std::process::id()));
         effect::here();
-        fs::write(&path, text).map_err(|e| {
+        fs::write(&beside, text).and_then(|()| fs::rename(&beside, &path)).map_err(|e| {
             Diagnostic::new(Code::BadFile, "cannot write down what the host holds")
                 .kernel(KernelError::from_io(format!("write {}", path.display()), &e))
         })
@@ -137,10 +139,12 @@ impl Digest {
             .collect()
     }
 
-    /// Takes lines out; whether there were any.
-    pub fn remove(&mut self, which: impl Fn(&str) -> bool) -> bool {
+    /// Takes out the lines that a lab explains which has gone, and is gone with it: what `now` still holds was the user's,
+    /// who may well have a default route and permanent neighbours too. Whether there were any.
+    pub fn remove(&mut self, trail: &Trail, now: &Self) -> bool {
         let count = self.lines.len();
-        self.lines.retain(|key, _| !which(key));
+        let stays = |key: &String, line: &String| !key.starts_with("setting ") && now.lines.get(key) == Some(line);
+        self.lines.retain(|key, line| stays(key, line) || !trail.explains(key));
         self.lines.len() < count
     }
 }

@@ -69,8 +69,10 @@ impl Lab {
         let before = Digest::load(&self.store.dir(&self.header.lab));
         let undoing = self.rollback(Savepoint(0));
         let now = before.as_ref().and_then(|before| Digest::read(&mut self.kernel, before.settings).ok());
+        if let Some(now) = &now {
+            self.forget_elsewhere(&trail, now);
+        }
         let differences = before.zip(now).map(|(before, now)| self.unexplained(now.differences(&before)));
-        self.forget_elsewhere(&trail);
         let mut ending = Ending { undoing, differences };
         let result = if ending.is_complete() {
             self.close(Outcome::Down).and_then(|()| self.forget())
@@ -311,11 +313,11 @@ impl Lab {
     }
 
     /// What this lab made stood on the host when other labs began, and is in their pictures of it: it is taken out there.
-    fn forget_elsewhere(&self, trail: &Trail) {
+    fn forget_elsewhere(&self, trail: &Trail, now: &Digest) {
         for lab in self.store.labs().into_iter().filter(|l| *l != self.header.lab) {
             let dir = self.store.dir(&lab);
             if let Some(mut digest) = Digest::load(&dir)
-                && digest.remove(|key| trail.explains(key))
+                && digest.remove(trail, now)
             {
                 // If this fails, that lab will say that something is gone: a line too many, and nothing worse.
                 let _ = digest.save(&dir);
