@@ -61,7 +61,11 @@ impl Script {
             (EvalAltResult::ErrorTerminated(..), Some(Err(why))) => Trace::from(why),
             _ => trace(&session, &error, &self.file, &self.homes),
         });
-        match session.lab.take() {
+        let lab = session.lab.take();
+        drop(session);
+        // The process ends soon, and to take an engine apart costs more than to build it.
+        std::mem::forget(self);
+        match lab {
             Some(lab) => (lab, result),
             // It was put there above, and nothing takes it.
             None => unreachable!("the lab of a running script is gone"),
