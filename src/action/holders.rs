@@ -80,6 +80,14 @@ impl Holders {
         })
     }
 
+    /// Whether some lab holds a thing.
+    ///
+    /// # Errors
+    /// `NL0119` if the record cannot be read.
+    pub fn is_held(&self, key: &str) -> Result<bool> {
+        Ok(self.read()?.contains_key(key))
+    }
+
     /// Looks at what a lab would have to do to let go.
     ///
     /// # Errors

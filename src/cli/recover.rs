@@ -27,7 +27,7 @@ pub fn run(args: Args) -> Result<u8> {
         }
     }
     labs.retain(|lab| matches!(lab.status, Ok(Status::Died)));
-    labs.sort_by_key(|lab| std::cmp::Reverse(lab.header.as_ref().map_or(0, |h| h.time)));
+    labs.sort_by_key(|lab| std::cmp::Reverse(lab.header.as_ref().map(|h| (h.time, h.pid))));
     if labs.is_empty() {
         if !args.json {
             out::line("nothing to recover: no run died");

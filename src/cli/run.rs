@@ -215,6 +215,8 @@ fn roll_back(mut lab: Lab, trace: &Trace, sources: &Sources, args: &Args) -> u8 
             Err(error) => fail(&Trace::from(error), sources, args.json),
         };
     }
+    // What ended the run must not end its undo at once; who asks again means the undo.
+    lab.stop.reset();
     let ending = lab.undo_all();
     if args.json {
         let mut value: Value = json!({ "lab": name, "outcome": "rolled back", "error": report::json(trace) });

@@ -20,6 +20,10 @@ pub struct Store {
     runtime: PathBuf,
 }
 
+/// How often and how long it is waited for a lab that somebody only looks at.
+const TRIES: u32 = 10;
+const PAUSE: std::time::Duration = std::time::Duration::from_millis(10);
+
 /// Held by whoever runs, undoes or mends a lab; it ends with the process.
 #[derive(Debug)]
 pub struct LabLock {
@@ -56,9 +60,10 @@ impl Status {
 
 impl Store {
     /// The store of the user who runs this: root's is /var/lib/netlab and /run/netlab, others' are in their XDG folders.
+    /// The folders are made when a lab is, and not by who only looks.
     ///
     /// # Errors
-    /// `NL0402` if the folders cannot be made.
+    /// None at present.
     pub fn open() -> Result<Self> {
         let var = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
         let uid = nix::unistd::geteuid();
@@ -73,12 +78,6 @@ impl Store {
                     .join("netlab"),
             )
         };
-        for dir in [&state, &runtime] {
-            fs::create_dir_all(dir).map_err(|e| {
-                Diagnostic::new(Code::Environment, format!("cannot make the folder {}", dir.display()))
-                    .kernel(KernelError::from_io(format!("mkdir {}", dir.display()), &e))
-            })?;
-        }
         Ok(Self { state, runtime })
     }
 
@@ -108,11 +107,27 @@ impl Store {
         labs
     }
 
-    /// Takes the lab for this process.
+    /// Takes the lab for this process. Somebody who only looks may hold it for a moment, so it is tried for a while.
     ///
     /// # Errors
-    /// `NL0503` if another netlab works on it.
+    /// `NL0503` if another netlab works on it, `NL0402` if the folders cannot be made.
     pub fn lock(&self, lab: &LabName) -> Result<LabLock> {
+        for dir in [&self.state, &self.runtime] {
+            fs::create_dir_all(dir).map_err(|e| {
+                Diagnostic::new(Code::Environment, format!("cannot make the folder {}", dir.display()))
+                    .kernel(KernelError::from_io(format!("mkdir {}", dir.display()), &e))
+            })?;
+        }
+        let mut tries = 0..TRIES;
+        loop {
+            match self.try_lock(lab) {
+                Err(e) if e.code == Code::LabBusy && tries.next().is_some() => std::thread::sleep(PAUSE),
+                result => return result,
+            }
+        }
+    }
+
+    fn try_lock(&self, lab: &LabName) -> Result<LabLock> {
         let path = self.runtime.join(format!("{lab}.lock"));
         let broken = |e: &io::Error| {
             Diagnostic::new(Code::BadFile, format!("cannot lock the lab `{lab}`"))
@@ -137,12 +152,17 @@ impl Store {
         }
     }
 
+    fn is_busy(&self, lab: &LabName) -> bool {
+        // Without the file nobody ever took it, and to look must not make it.
+        self.runtime.join(format!("{lab}.lock")).exists() && self.try_lock(lab).is_err_and(|e| e.code == Code::LabBusy)
+    }
+
     /// What a lab is doing.
     ///
     /// # Errors
     /// Those of reading its journal.
     pub fn status(&self, lab: &LabName) -> Result<(Status, State)> {
-        let busy = self.lock(lab).is_err_and(|e| e.code == Code::LabBusy);
+        let busy = self.is_busy(lab);
         let state = log::read(&self.journal(lab))?;
         let status = match state.outcome {
             _ if busy => Status::Busy,
@@ -157,7 +177,7 @@ impl Store {
     /// Whether the netlab that worked on a lab was killed. Only the journal's end is looked at: it may be long.
     pub fn is_dead(&self, lab: &LabName) -> bool {
         let closed = log::ends_closed(&self.journal(lab)).unwrap_or(true);
-        !closed && !self.lock(lab).is_err_and(|e| e.code == Code::LabBusy)
+        !closed && !self.is_busy(lab)
     }
 
     /// Removes a lab's folder, when nothing of the lab is left. The journal goes last: without it nobody would find the rest.

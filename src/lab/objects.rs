@@ -98,6 +98,8 @@ pub struct Objects {
     by_key: HashMap<LinkKey, LinkId>,
     names: Names,
     next_index: HashMap<NetnsCookie, (u32, HashSet<u32>)>,
+    /// The ifindexes that are taken in a namespace that was just made: the same in all of them.
+    taken_when_new: Option<HashSet<u32>>,
     steps: usize,
     last_seq: u64,
 }
@@ -306,9 +308,15 @@ impl Objects {
         far: u32,
         taken: impl FnOnce() -> Result<Vec<u32>>,
     ) -> Result<u32> {
-        let own = self.is_own_netns(netns);
         if !self.next_index.contains_key(&netns) {
-            let taken: HashSet<u32> = taken()?.into_iter().collect();
+            let own = self.is_own_netns(netns);
+            let taken = match &self.taken_when_new {
+                Some(taken) if own => taken.clone(),
+                _ => taken()?.into_iter().collect(),
+            };
+            if own {
+                self.taken_when_new.get_or_insert_with(|| taken.clone());
+            }
             let first = if own { taken.iter().max().map_or(1, |m| m + 1) } else { far };
             self.next_index.insert(netns, (first, taken));
         }

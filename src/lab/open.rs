@@ -235,9 +235,10 @@ pub fn privileged() -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
-    let command: Vec<String> = std::env::args().collect();
+    let words: Vec<String> = std::env::args().collect();
+    let command = shlex::try_join(words.iter().map(String::as_str)).unwrap_or_else(|_| words.join(" "));
     Err(Diagnostic::new(Code::NotPermitted, format!("netlab needs {}", missing.join(", ")))
-        .help(format!("run it as root: sudo {}", command.join(" "))))
+        .help(format!("run it as root: sudo {command}")))
 }
 
 fn refuse_existing(store: &Store, name: &LabName) -> Result<()> {

@@ -48,7 +48,7 @@ pub fn build(session: &Shared, args: &[String], folder: &Path) -> crate::diag::R
         .map_err(|e| Diagnostic::new(Code::Internal, format!("the syntax of `attempt` is refused: {e}")))?;
     constants(&mut engine, args);
     engine.set_module_resolver(Folder::new(folder, args));
-    engine.on_print(|text| crate::script::engine::say(text));
+    engine.on_print(say);
     Ok(engine)
 }
 

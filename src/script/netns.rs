@@ -284,16 +284,11 @@ fn make(c: &mut Call<'_>) -> Result<Dynamic> {
 fn make_one(c: &mut Call<'_>, name: &str, options: &NetnsOptions) -> Result<NsId> {
     const FORWARD: &str = "net.ipv4.ip_forward";
     let (name, site) = (NsName::new(name)?, c.site.clone());
-    let known = c.session.inherits_forwarding;
     let lab = c.lab()?;
     let id = lab.add_netns(&site, name, options.lo)?;
-    // The kernel copies this from its first namespace, which Docker switches on: a lab must not depend on that.
-    let inherits = match known {
-        Some(inherits) => inherits,
-        None => lab.sysctl(id, FORWARD)? == "1",
-    };
+    // The kernel copies this from its first namespace, where Docker switches it on: a lab must not depend on that.
     let wanted = options.forward.unwrap_or(false);
-    if wanted != inherits {
+    if wanted != lab.kernel().new_ones_forward() {
         lab.set_sysctl(&site, id, FORWARD, if wanted { "1" } else { "0" })?;
     }
     for (key, value) in &options.sysctl {
@@ -302,7 +297,6 @@ fn make_one(c: &mut Call<'_>, name: &str, options: &NetnsOptions) -> Result<NsId
     if let Some(text) = &options.dns {
         lab.put_etc(&site, id, "resolv.conf", text)?;
     }
-    c.session.inherits_forwarding = Some(inherits);
     Ok(id)
 }
 

@@ -1,7 +1,6 @@
 //! What a running script and its functions share.
 
 use std::cell::RefCell;
-use std::collections::HashSet;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -18,10 +17,6 @@ pub struct Session {
     pub outer: Option<Site>,
     /// When the last change was made, after which links may need a moment.
     pub changed: Option<Instant>,
-    /// Whether new namespaces come with forwarding switched on, as the kernel copies it from its first one.
-    pub inherits_forwarding: Option<bool>,
-    /// The codes of warnings that the script does not want.
-    pub allowed: HashSet<String>,
     /// Servers that run as long as the script.
     pub servers: Vec<Box<dyn std::any::Any>>,
 }
@@ -32,15 +27,7 @@ pub type Shared = Rc<RefCell<Session>>;
 impl Session {
     /// A session that works on a lab.
     pub fn new(lab: Option<Lab>) -> Shared {
-        Rc::new(RefCell::new(Self {
-            lab,
-            raised: Vec::new(),
-            outer: None,
-            changed: None,
-            inherits_forwarding: None,
-            allowed: HashSet::new(),
-            servers: Vec::new(),
-        }))
+        Rc::new(RefCell::new(Self { lab, raised: Vec::new(), outer: None, changed: None, servers: Vec::new() }))
     }
 
     /// The lab.
