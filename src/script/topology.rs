@@ -80,7 +80,9 @@ impl Library {
         let mut whole = AST::empty();
         for (file, text) in FILES {
             let broken = |e| Diagnostic::new(Code::Internal, format!("{file} does not parse: {e}"));
-            let mut part = engine.compile(text).map_err(broken)?;
+            let mut scope = Scope::new();
+            scope.push_constant("host", Ns(HOST));
+            let mut part = engine.compile_with_scope(&scope, text).map_err(broken)?;
             part.set_source(*file);
             whole += part;
         }
