@@ -226,7 +226,11 @@ fn roll_back(mut lab: Lab, trace: &Trace, sources: &Sources, args: &Args) -> u8 
                 out::note(format!("`{name}` is kept as it failed; `netlab down {name}` takes it back"));
                 failed
             }
-            Err(error) => fail(&Trace::from(error), sources, args.json),
+            Err(error) => {
+                let code = error.code.exit_code();
+                show(&Trace::from(error), sources, args.json);
+                code
+            }
         };
     }
     // What ended the run must not end its undo at once; who asks again means the undo.

@@ -239,8 +239,16 @@ impl Objects {
     pub fn link(&self, id: LinkId) -> Result<&LinkObject> {
         let object = &self.links[id.0];
         match &object.gone {
-            None => Ok(object),
             Some(gone) => Err(gone_error(&format!("the link `{}`", object.name()), object.site.as_ref(), gone)),
+            // A namespace takes its links along.
+            None => match self.by_cookie.get(&object.key().netns).map(|id| &self.netns[id.0]) {
+                Some(NetnsObject { gone: Some(gone), name, .. }) => {
+                    let place = name.as_ref().map_or("host", NsName::as_str);
+                    let what = format!("the link `{}` in the namespace `{place}`", object.name());
+                    Err(gone_error(&what, object.site.as_ref(), gone))
+                }
+                _ => Ok(object),
+            },
         }
     }
 
@@ -405,5 +413,5 @@ fn nowhere() -> Site {
 fn gone_error(what: &str, made: Option<&Site>, gone: &Site) -> Box<Diagnostic> {
     let made = made.map_or_else(String::new, |site| format!(" (made in line {})", site.line));
     let how = if gone.line == 0 { "was undone".into() } else { format!("was deleted in line {}", gone.line) };
-    Diagnostic::new(Code::HandleGone, format!("{what}{made} {how}"))
+    Diagnostic::new(Code::HandleGone, format!("{what}{made} {how}")).help("make it again, or use it before that")
 }

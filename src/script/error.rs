@@ -140,7 +140,7 @@ fn of_the_script(thrown: &Dynamic) -> Box<Diagnostic> {
 }
 
 /// An error of the language itself, in words that say what to do.
-fn runtime(error: &EvalAltResult, homes: &Homes, file: &str) -> Box<Diagnostic> {
+pub(super) fn runtime(error: &EvalAltResult, homes: &Homes, file: &str) -> Box<Diagnostic> {
     use EvalAltResult as E;
     let wrong = |words: String| Diagnostic::new(Code::WrongArguments, words);
     let language = |words: String| Diagnostic::new(Code::Runtime, words);
