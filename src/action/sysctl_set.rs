@@ -219,11 +219,23 @@ fn along(path: &Path) -> Vec<(&'static str, String)> {
 }
 
 /// What a refused setting means.
+/// The setting beside it whose name is nearest, as dots write it.
+fn nearest_setting(path: &Path) -> Option<String> {
+    let (folder, wrong) = (path.parent()?, path.file_name()?.to_str()?);
+    let beside = std::fs::read_dir(folder).ok()?.flatten().filter_map(|e| e.file_name().into_string().ok());
+    let names: Vec<String> = beside.collect();
+    let near = crate::diag::nearest(wrong, names.iter().map(String::as_str))?;
+    Some(folder.join(near).strip_prefix(sysctl::ROOT).ok()?.display().to_string().replace('/', "."))
+}
+
 fn explain(path: &Path, value: &str, error: KernelError) -> Box<Diagnostic> {
     let leaf = path.strip_prefix(sysctl::ROOT).unwrap_or(path).display().to_string().replace('/', ".");
     match error.errno {
         libc::ENOENT => Diagnostic::new(Code::BadSetting, format!("there is no setting `{leaf}` in this namespace"))
-            .help("a setting of a link is there only while the link is, and some exist only on the host")
+            .help(match nearest_setting(path) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "a setting of a link is there only while the link is, and some exist only on the host".into(),
+            })
             .kernel(error),
         libc::EINVAL | libc::ERANGE => {
             Diagnostic::new(Code::BadSetting, format!("setting `{leaf}` does not take the value {value:?}"))

@@ -170,13 +170,12 @@ pub fn read_objects(header: &Header, state: &State) -> Objects {
     use crate::journal::state::Phase;
     let mut objects = Objects::new(header.host);
     for (seq, step) in &state.steps {
-        objects.started(&step.action, &step.site);
+        objects.started(*seq, &step.action, &step.site);
         match step.phase {
             Phase::Failed | Phase::Undone => objects.failed(&step.action),
             Phase::Done | Phase::Undoing | Phase::Stuck => objects.done(&step.action, &step.site),
             Phase::Started => {}
         }
-        objects.set_last_seq(*seq);
     }
     objects
 }

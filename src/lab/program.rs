@@ -65,6 +65,15 @@ impl Lab {
         Ok(Finished { code, stdout: out.join().unwrap_or_default(), stderr: err.join().unwrap_or_default() })
     }
 
+    /// What a program that has ended printed, for an error.
+    pub fn printed(&self, process: ProcessKey) -> String {
+        let log = self.steps.iter().find_map(|(_, step)| match (&step.action, &step.after) {
+            (Action::ProcessStart(start), crate::action::After::Process(key)) if *key == process => Some(&start.log),
+            _ => None,
+        });
+        log.map_or_else(String::new, |log| crate::action::process_start::printed(log))
+    }
+
     /// Starts a program that lives as long as the lab. `stop` is how to end it kindly.
     ///
     /// # Errors

@@ -88,7 +88,7 @@ impl Lab {
     /// Takes back what was done since a savepoint.
     pub fn rollback(&mut self, to: Savepoint) -> Undoing {
         let mut undoing = Undoing::default();
-        let plan = plan(&self.steps[to.0.min(self.steps.len())..], &self.objects);
+        let plan = plan(&self.steps[self.steps.partition_point(|(seq, _)| *seq < to.0)..], &self.objects);
         let mut covered = Vec::new();
         for piece in plan {
             if let Some(signal) = self.stop.signal() {

@@ -8,7 +8,7 @@ use rhai::{Dynamic, Engine, EvalAltResult, ImmutableString, Map, Module, NativeC
 
 use super::args::Call;
 use super::function::{self, Form, Function};
-use super::import::Folder;
+use super::import::{Folder, Imports};
 use super::raise::{ScriptError, raise, site, wrong};
 use super::session::Shared;
 use super::topology::Library;
@@ -20,11 +20,11 @@ use crate::lab::objects::HOST;
 /// The most operations of a script: some minutes of pure computing.
 const MAX_OPERATIONS: u64 = 500_000_000;
 /// The deepest nesting of calls.
-const MAX_CALLS: usize = 64;
+pub(super) const MAX_CALLS: usize = 64;
 /// The deepest nesting of expressions, at the top and in functions.
 const MAX_DEPTH: (usize, usize) = (128, 64);
 /// The longest string in bytes, and the most elements of an array or a map.
-const MAX_SIZES: (usize, usize, usize) = (16 << 20, 1 << 20, 1 << 18);
+pub(super) const MAX_SIZES: (usize, usize, usize) = (16 << 20, 1 << 20, 1 << 18);
 
 /// An engine for one script. `folder` is where its imports are looked for.
 ///
@@ -47,7 +47,7 @@ pub fn build(session: &Shared, args: &[String], folder: &Path) -> crate::diag::R
     attempt::register(&mut engine, session)
         .map_err(|e| Diagnostic::new(Code::Internal, format!("the syntax of `attempt` is refused: {e}")))?;
     constants(&mut engine, args);
-    engine.set_module_resolver(Folder::new(folder, args));
+    engine.set_module_resolver(Imports(Folder::new(folder, args, session)));
     engine.on_print(say);
     Ok(engine)
 }

@@ -23,7 +23,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function {
         of: Of::Free,
         name: "netns",
-        params: "name, #{ forward, lo, dns, sysctl }?",
+        params: "name, #{ forward, lo, dns, sysctl }? | prefix, 1..=3, #{ … }?",
         arity: (1, 3),
         gives: "namespace, or an array of them",
         doc: "Makes a namespace, with `lo` set up and without forwarding.\n\nWith a prefix and a range it makes several, numbered: `netns(\"h\", 1..=100)` gives an array of `h1` to `h100`.\n\n* `forward` - whether it passes packets on; a new namespace does not unless told to\n* `lo` - whether `lo` is set up; `false` for lessons that need it down\n* `dns` - the text of its resolv.conf, or name servers: `[\"10.0.0.53\"]`\n* `sysctl` - settings: `#{ \"net.ipv4.conf.all.rp_filter\": \"2\" }`\n\n```rhai\nlet router = netns(\"router\", #{ forward: true });\n```",
@@ -268,7 +268,7 @@ fn make(c: &mut Call<'_>) -> Result<Dynamic> {
         match (c.args[1].clone().try_cast::<RangeInclusive<i64>>(), c.args[1].clone().try_cast::<Range<i64>>()) {
             (Some(range), _) => range.collect(),
             (None, Some(range)) => range.collect(),
-            _ => return Err(c.mistaken(1, "a range: 1..=100")),
+            _ => return Err(c.mistaken(1, "a range such as 1..=3")),
         };
     // All names are looked at before the first is made.
     let names: Vec<String> = numbers.iter().map(|n| format!("{prefix}{n}")).collect();

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Instant;
 
+use super::error::Homes;
 use crate::diag::{Code, Diagnostic, Result, Site};
 use crate::lab::Lab;
 
@@ -17,6 +18,8 @@ pub struct Session {
     pub outer: Option<Site>,
     /// When the last change was made, after which links may need a moment.
     pub changed: Option<Instant>,
+    /// Which file each function of the script and of what it imports stands in.
+    pub homes: Homes,
     /// Servers that run as long as the script.
     pub servers: Vec<Box<dyn std::any::Any>>,
 }
@@ -27,7 +30,14 @@ pub type Shared = Rc<RefCell<Session>>;
 impl Session {
     /// A session that works on a lab.
     pub fn new(lab: Option<Lab>) -> Shared {
-        Rc::new(RefCell::new(Self { lab, raised: Vec::new(), outer: None, changed: None, servers: Vec::new() }))
+        Rc::new(RefCell::new(Self {
+            lab,
+            raised: Vec::new(),
+            outer: None,
+            changed: None,
+            homes: Homes::new(),
+            servers: Vec::new(),
+        }))
     }
 
     /// The lab.

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use rhai::{AST, CallFnOptions, Dynamic, Engine, EvalAltResult, NativeCallContext, Scope};
 
-use super::function::{Form, Function};
+use super::function::{self, Form, Function};
 use super::raise::{ScriptError, lower, raise, site};
 use super::session::Shared;
 use super::values::{Ns, Of};
@@ -107,8 +107,11 @@ impl Library {
         {
             return EvalAltResult::ErrorRuntime(thrown.clone(), at).into();
         }
-        let words = inner.to_string();
-        let diagnostic = Diagnostic::new(Code::Runtime, format!("`{name}` cannot work with these arguments: {words}"));
+        let words = super::error::runtime(inner, &session.borrow().homes, "").message;
+        let usage = function::named(name).next().map_or_else(String::new, Function::signature);
+        let diagnostic =
+            Diagnostic::new(Code::WrongArguments, format!("`{name}` cannot work with these arguments: {words}"))
+                .help(format!("it is called like this: {usage}"));
         let here = site(&session.borrow(), ctx);
         error.set_position(at);
         raise(&mut session.borrow_mut(), diagnostic, here, at)
