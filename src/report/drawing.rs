@@ -22,7 +22,7 @@ pub(super) fn draw(error: &dyn Diagnostic, color: bool, width: usize) -> String 
     let mut page = Page { text: String::new(), color, digits, file: None };
 
     let code = error.code().map_or_else(String::new, |code| format!("[{code}]"));
-    page.line(&format!("{}: {}", page.paint(&format!("error{code}"), RED), page.paint(&plain(&error.to_string()), BOLD)));
+    page.line(&format!("{}: {}", page.paint(&format!("error{code}"), RED), page.paint(&plain(&error.to_string()).replace('\n', "\n  "), BOLD)));
     for (i, snippet) in shown.iter().enumerate() {
         if i == NEAR + 1 && skipped > 0 {
             page.gutter(&format!("… and {skipped} calls between"));

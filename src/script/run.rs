@@ -9,7 +9,7 @@ use super::check;
 use super::engine::{args_value, build};
 use super::error::{Trace, homes, trace};
 use super::import::{Folder, Imports};
-use super::parse::parse;
+use super::parse::{open_comment, parse};
 use super::session::{Session, Shared};
 use super::values::Ns;
 use crate::diag::{Code, Diagnostic};
@@ -37,9 +37,12 @@ impl Script {
         let mut engine = build(&session, args, Path::new("."))?;
         engine.set_module_resolver(Imports(folder.clone()));
         // A first line for the kernel, as programs have it, is a comment here.
-        let shown = if text.starts_with("#!") { format!("//{}", &text[2..]) } else { text.to_owned() };
+        let shown = if text.starts_with("#!") { format!("// {}", &text[2..]) } else { text.to_owned() };
         let mut ast =
             engine.compile_with_scope(&scope(args), &shown).map_err(|e| parse(&e.0, e.1, file, &shown))?;
+        if let Some(error) = open_comment(&shown, file) {
+            return Err(error.into());
+        }
         ast.set_source(file);
         session.borrow_mut().homes = homes(&ast, file);
         check::script(&engine, &ast, file, &shown, &folder)?;
