@@ -9,7 +9,7 @@ use super::check;
 use super::engine::{args_value, build};
 use super::error::{Trace, homes, trace};
 use super::import::{Folder, Imports};
-use super::parse::parse;
+use super::parse::{open_comment, parse};
 use super::session::{Session, Shared};
 use super::values::Ns;
 use crate::diag::{Code, Diagnostic};
@@ -37,8 +37,11 @@ impl Script {
         let mut engine = build(&session, args, Path::new("."))?;
         engine.set_module_resolver(Imports(folder.clone()));
         // A first line for the kernel, as programs have it, is a comment here.
-        let shown = if text.starts_with("#!") { format!("//{}", &text[2..]) } else { text.to_owned() };
+        let shown = text.strip_prefix("#!").map_or_else(|| text.to_owned(), |rest| format!("// {rest}"));
         let mut ast = engine.compile_with_scope(&scope(args), &shown).map_err(|e| parse(&e.0, e.1, file, &shown))?;
+        if let Some(error) = open_comment(&shown, file) {
+            return Err(error.into());
+        }
         ast.set_source(file);
         session.borrow_mut().homes = homes(&ast, file);
         check::script(&engine, &ast, file, &shown, &folder)?;
@@ -65,11 +68,7 @@ impl Script {
             }
             _ => trace(&session, &error, &self.file, &self.ast),
         });
-        let lab = session.lab.take();
-        drop(session);
-        // The process ends soon, and to take an engine apart costs more than to build it.
-        std::mem::forget(self);
-        match lab {
+        match session.lab.take() {
             Some(lab) => (lab, result),
             // It was put there above, and nothing takes it.
             None => unreachable!("the lab of a running script is gone"),
