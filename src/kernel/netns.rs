@@ -42,7 +42,7 @@ pub fn within<T: Send>(netns: BorrowedFd<'_>, f: impl FnOnce() -> T + Send) -> i
 }
 
 /// Runs `f` on a thread inside a namespace with mounts of its own, as `ip netns exec` does: with the namespace's files from
-/// /etc/netns/NAME over those in /etc. Programs that `f` starts keep this view.
+/// /etc/netns/NAME over those in /etc, and with its links in /sys. Programs that `f` starts keep this view.
 ///
 /// # Errors
 /// Those of setns(2), unshare(2) and mount(2).
@@ -59,12 +59,14 @@ pub fn within_as_named<T: Send>(
     })?
 }
 
-/// Binds each file of /etc/netns/NAME over the one in /etc, in a mount namespace of this thread alone.
+/// Binds each file of /etc/netns/NAME over the one in /etc and mounts /sys anew, in a mount namespace of this thread alone.
 fn own_etc(name: &NsName) -> io::Result<()> {
-    let Ok(files) = fs::read_dir(Path::new("/etc/netns").join(name.as_str())) else { return Ok(()) };
     unshare(CloneFlags::CLONE_NEWNS)?;
     let none = None::<&str>;
     mount(none, "/", none, MsFlags::MS_SLAVE | MsFlags::MS_REC, none)?;
+    // A sysfs shows the links of the namespace that it was mounted in. Where it cannot be mounted, the old one has to do.
+    let _ = mount(Some(name.as_str()), "/sys", Some("sysfs"), MsFlags::empty(), none);
+    let Ok(files) = fs::read_dir(Path::new("/etc/netns").join(name.as_str())) else { return Ok(()) };
     for file in files.flatten() {
         let over = Path::new("/etc").join(file.file_name());
         if over.exists() {
