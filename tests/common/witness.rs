@@ -59,7 +59,8 @@ pub(crate) fn in_sandboxes<T: Send + Copy>(
     let spare: Mutex<Vec<(Sandbox, World)>> = Mutex::new(Vec::new());
     let failed = Mutex::new(Vec::new());
     let wanted = std::env::var("CASE").ok();
-    let jobs: Vec<T> = jobs.into_iter().filter(|j| wanted.as_ref().is_none_or(|w| name(j).contains(w.as_str()))).collect();
+    let jobs: Vec<T> =
+        jobs.into_iter().filter(|j| wanted.as_ref().is_none_or(|w| name(j).contains(w.as_str()))).collect();
     let (count, start) = (jobs.len(), Instant::now());
     side_by_side(jobs, |job| {
         let ready = spare.lock().ok().and_then(|mut s| s.pop());

@@ -16,9 +16,18 @@ const VETH: &[Case] = &[
                 "ip -n a -j -d link show x0",
                 r#"{"ifname":"x0","flags":["UP","LOWER_UP"],"mtu":1500,"operstate":"UP","linkinfo":{"info_kind":"veth"}}"#,
             ),
-            ("ip -n b -j addr show x1", r#"{"flags":["UP"],"addr_info":[{"local":"10.0.0.2","prefixlen":24,"scope":"global"},{"local":"fd00::2","prefixlen":64}]}"#),
-            ("ip -n a -j addr show x0", r#"{"addr_info":["=",{"family":"inet","local":"10.0.0.1","prefixlen":24,"broadcast":null,"label":"x0"},{"family":"inet6","scope":"link"}]}"#),
-            ("ip -n a -j -4 route", r#"["=",{"dst":"10.0.0.0/24","dev":"x0","protocol":"kernel","scope":"link","prefsrc":"10.0.0.1"}]"#),
+            (
+                "ip -n b -j addr show x1",
+                r#"{"flags":["UP"],"addr_info":[{"local":"10.0.0.2","prefixlen":24,"scope":"global"},{"local":"fd00::2","prefixlen":64}]}"#,
+            ),
+            (
+                "ip -n a -j addr show x0",
+                r#"{"addr_info":["=",{"family":"inet","local":"10.0.0.1","prefixlen":24,"broadcast":null,"label":"x0"},{"family":"inet6","scope":"link"}]}"#,
+            ),
+            (
+                "ip -n a -j -4 route",
+                r#"["=",{"dst":"10.0.0.0/24","dev":"x0","protocol":"kernel","scope":"link","prefsrc":"10.0.0.1"}]"#,
+            ),
         ],
     ),
     case(
@@ -26,9 +35,18 @@ const VETH: &[Case] = &[
         r#"veth(netns("a").port("x0", #{ mac: "02:00:00:00:00:0a", mtu: 1400, up: false, addrs: ["10.0.0.1/24", "10.0.0.2/24", "10.0.0.3/24", "10.1.0.1/16"] }),
                 netns("b").port("x1", "10.0.1.1/24", "10.0.2.1/24", "fd00::1/64", #{ mac: "02:00:00:00:00:0b", mtu: 1300 }));"#,
         &[
-            ("ip -n a -j link show x0", r#"{"address":"02:00:00:00:00:0a","mtu":1400,"flags":["=","BROADCAST","MULTICAST"],"operstate":"DOWN"}"#),
-            ("ip -n a -j addr show x0", r#"{"addr_info":["=",{"local":"10.0.0.1"},{"local":"10.1.0.1","prefixlen":16},{"local":"10.0.0.2","secondary":true},{"local":"10.0.0.3"}]}"#),
-            ("ip -n b -j addr show x1", r#"{"address":"02:00:00:00:00:0b","mtu":1300,"flags":["UP"],"addr_info":[{"local":"10.0.1.1"},{"local":"10.0.2.1"},{"local":"fd00::1"}]}"#),
+            (
+                "ip -n a -j link show x0",
+                r#"{"address":"02:00:00:00:00:0a","mtu":1400,"flags":["=","BROADCAST","MULTICAST"],"operstate":"DOWN"}"#,
+            ),
+            (
+                "ip -n a -j addr show x0",
+                r#"{"addr_info":["=",{"local":"10.0.0.1"},{"local":"10.1.0.1","prefixlen":16},{"local":"10.0.0.2","secondary":true},{"local":"10.0.0.3"}]}"#,
+            ),
+            (
+                "ip -n b -j addr show x1",
+                r#"{"address":"02:00:00:00:00:0b","mtu":1300,"flags":["UP"],"addr_info":[{"local":"10.0.1.1"},{"local":"10.0.2.1"},{"local":"fd00::1"}]}"#,
+            ),
         ],
     ),
     case(
@@ -43,7 +61,10 @@ const VETH: &[Case] = &[
         "two names on the host",
         r#"veth("veth0", "veth1");"#,
         &[
-            ("ip -j -d link show veth0", r#"{"link":"veth1","flags":["UP"],"master":null,"linkinfo":{"info_kind":"veth"}}"#),
+            (
+                "ip -j -d link show veth0",
+                r#"{"link":"veth1","flags":["UP"],"master":null,"linkinfo":{"info_kind":"veth"}}"#,
+            ),
             ("ip -j -d link show veth1", r#"{"link":"veth0","flags":["UP","LOWER_UP"]}"#),
         ],
     ),
@@ -52,7 +73,7 @@ const VETH: &[Case] = &[
         r#"veth(netns("a"), "veth1");"#,
         &[
             ("ip -n a -j link show eth0", r#"{"ifname":"eth0","flags":["UP"]}"#),
-            ("ip -j link show veth1", r#"{"link_index":1,"link_netnsid":null}"#),
+            ("ip -j link show veth1", r#"{"flags":["UP"],"link":null,"link_index":2}"#),
         ],
     ),
     case(
@@ -60,7 +81,10 @@ const VETH: &[Case] = &[
         r#"let br0 = bridge("br0"); veth(netns("a"), br0); veth(br0, netns("b"));"#,
         &[
             ("ip -n a -j link show eth0", r#"{"flags":["UP"]}"#),
-            ("ip -j -d link show a", r#"{"master":"br0","flags":["UP"],"linkinfo":{"info_slave_kind":"bridge","info_slave_data":{"state":"forwarding"}}}"#),
+            (
+                "ip -j -d link show a",
+                r#"{"master":"br0","flags":["UP"],"linkinfo":{"info_slave_kind":"bridge","info_slave_data":{"state":"forwarding"}}}"#,
+            ),
             ("ip -j link show b", r#"{"master":"br0","flags":["UP"]}"#),
             ("ip -n b -j link show eth0", r#"{"flags":["UP"],"master":null}"#),
         ],
@@ -85,7 +109,10 @@ const VETH: &[Case] = &[
         "both ends in one namespace, and on one bridge",
         r#"let a = netns("a"); veth(a, a); let br0 = bridge(a.port("br0")); veth(br0.port("p0"), br0.port("p1"));"#,
         &[
-            ("ip -n a -j link", r#"[{"ifname":"eth0"},{"ifname":"eth1"},{"ifname":"br0"},{"ifname":"p0","master":"br0"},{"ifname":"p1","master":"br0"}]"#),
+            (
+                "ip -n a -j link",
+                r#"[{"ifname":"eth0"},{"ifname":"eth1"},{"ifname":"br0"},{"ifname":"p0","master":"br0"},{"ifname":"p1","master":"br0"}]"#,
+            ),
             ("ip -n a -j link show eth0", r#"{"link":"eth1"}"#),
         ],
     ),
@@ -129,8 +156,14 @@ const BRIDGE: &[Case] = &[
         "a name, a port with addresses, a namespace",
         r#"bridge("br0"); bridge(host.port("br1", "10.0.0.1/24", "fd00::1/64", #{ mtu: 1400, mac: "02:00:00:00:00:0d", up: false })); bridge(netns("a"));"#,
         &[
-            ("ip -j -d link show br0", r#"{"flags":["UP"],"linkinfo":{"info_kind":"bridge","info_data":{"stp_state":0,"vlan_filtering":0,"forward_delay":1500}}}"#),
-            ("ip -j addr show br1", r#"{"mtu":1400,"address":"02:00:00:00:00:0d","flags":["=","BROADCAST","MULTICAST"],"addr_info":[{"local":"10.0.0.1","prefixlen":24},{"local":"fd00::1"}]}"#),
+            (
+                "ip -j -d link show br0",
+                r#"{"flags":["UP"],"linkinfo":{"info_kind":"bridge","info_data":{"stp_state":0,"vlan_filtering":0,"forward_delay":1500}}}"#,
+            ),
+            (
+                "ip -j addr show br1",
+                r#"{"mtu":1400,"address":"02:00:00:00:00:0d","flags":["=","BROADCAST","MULTICAST"],"addr_info":[{"local":"10.0.0.1","prefixlen":24},{"local":"fd00::1"}]}"#,
+            ),
             ("ip -n a -j -d link show br0", r#"{"flags":["UP"],"linkinfo":{"info_kind":"bridge"}}"#),
         ],
     ),
@@ -150,7 +183,10 @@ const BRIDGE: &[Case] = &[
                 "ip -j -d link show br1",
                 r#"{"linkinfo":{"info_data":{"stp_state":0,"group_fwd_mask":"0x8","mcast_snooping":0,"nf_call_iptables":1,"nf_call_ip6tables":1,"nf_call_arptables":1}}}"#,
             ),
-            ("ip -j -d link show br2", r#"{"linkinfo":{"info_data":{"stp_state":0,"mcast_querier":1,"mcast_snooping":1,"nf_call_iptables":0}}}"#),
+            (
+                "ip -j -d link show br2",
+                r#"{"linkinfo":{"info_data":{"stp_state":0,"mcast_querier":1,"mcast_snooping":1,"nf_call_iptables":0}}}"#,
+            ),
         ],
     ),
     case(
@@ -177,8 +213,14 @@ const VXLAN: &[Case] = &[
         "nothing but the id, at each kind of port",
         r#"vxlan("vx0", 1); vxlan(host.port("vx1", "10.0.0.1/24", #{ mtu: 1300, up: false }), 2); vxlan(netns("a"), 16777215); vxlan(bridge("br0"), 3);"#,
         &[
-            ("ip -j -d link show vx0", r#"{"flags":["UP"],"linkinfo":{"info_kind":"vxlan","info_data":{"id":1,"port":4789,"learning":true,"external":null,"remote":null,"local":null}}}"#),
-            ("ip -j -d addr show vx1", r#"{"mtu":1300,"flags":["=","BROADCAST","MULTICAST"],"addr_info":[{"local":"10.0.0.1"}],"linkinfo":{"info_data":{"id":2}}}"#),
+            (
+                "ip -j -d link show vx0",
+                r#"{"flags":["UP"],"linkinfo":{"info_kind":"vxlan","info_data":{"id":1,"port":4789,"learning":true,"external":null,"remote":null,"local":null}}}"#,
+            ),
+            (
+                "ip -j -d addr show vx1",
+                r#"{"mtu":1300,"flags":["=","BROADCAST","MULTICAST"],"addr_info":[{"local":"10.0.0.1"}],"linkinfo":{"info_data":{"id":2}}}"#,
+            ),
             ("ip -n a -j -d link show vxlan0", r#"{"flags":["UP"],"linkinfo":{"info_data":{"id":16777215}}}"#),
             ("ip -j -d link show vxlan0", r#"{"master":"br0","linkinfo":{"info_data":{"id":3}}}"#),
         ],
@@ -210,13 +252,16 @@ const VXLAN: &[Case] = &[
     case(
         "external",
         r#"vxlan(netns("a").port("vx0"), 0, #{ external: true });"#,
-        &[("ip -n a -j -d link show vx0", r#"{"linkinfo":{"info_data":{"external":true,"id":null,"port":4789}}}"#)],
+        &[("ip -n a -j -d link show vx0", r#"{"linkinfo":{"info_data":{"external":true,"id":0,"port":4789}}}"#)],
     ),
     case(
         "in a namespace, as a port of its bridge, with the lower link by name",
         r#"let a = netns("a"); veth(a.port("eth0", "10.0.0.1/24"), netns("b").port("eth0", "10.0.0.2/24"));
            vxlan(bridge(a.port("br0")).port("vx0"), 7, #{ local: "10.0.0.1", remote: "10.0.0.2", dev: "eth0" });"#,
-        &[("ip -n a -j -d link show vx0", r#"{"master":"br0","flags":["UP"],"linkinfo":{"info_data":{"link":"eth0","id":7,"remote":"10.0.0.2"}}}"#)],
+        &[(
+            "ip -n a -j -d link show vx0",
+            r#"{"master":"br0","flags":["UP"],"linkinfo":{"info_data":{"link":"eth0","id":7,"remote":"10.0.0.2"}}}"#,
+        )],
     ),
     refused("remote and group", r#"vxlan("vx0", 1, #{ remote: "10.0.0.1", group: "239.0.0.1" });"#, "NL0118"),
     refused("group that is none", r#"vxlan("vx0", 1, #{ group: "10.0.0.1" });"#, "NL0103"),
@@ -241,26 +286,48 @@ const MACVLAN: &[Case] = &[
         other.b.macvlan("m6", "source", #{ macaddr: "02:00:00:00:00:07" });
         "#,
         &[
-            ("ip -n a -j -d link show m1", r#"{"link":"eth0","flags":["UP"],"linkinfo":{"info_kind":"macvlan","info_data":{"mode":"private"}}}"#),
-            ("ip -j -d addr show m2", r#"{"address":"02:00:00:00:00:02","mtu":1400,"addr_info":[{"local":"10.0.0.2"}],"linkinfo":{"info_data":{"mode":"vepa"}}}"#),
+            (
+                "ip -n a -j -d link show m1",
+                r#"{"link":"eth0","flags":["UP"],"linkinfo":{"info_kind":"macvlan","info_data":{"mode":"private"}}}"#,
+            ),
+            (
+                "ip -j -d addr show m2",
+                r#"{"address":"02:00:00:00:00:02","mtu":1400,"addr_info":[{"local":"10.0.0.2"}],"linkinfo":{"info_data":{"mode":"vepa"}}}"#,
+            ),
             ("ip -n c -j -d link show mv-eth0", r#"{"flags":["UP"],"linkinfo":{"info_data":{"mode":"bridge"}}}"#),
             ("ip -j -d link show m4", r#"{"master":"br0","linkinfo":{"info_data":{"mode":"passthru"}}}"#),
-            ("ip -n d -j -d link show m5", r#"{"linkinfo":{"info_data":{"mode":"source","macaddr_count":2,"macaddr_data":["02:00:00:00:00:05","02:00:00:00:00:06"]}}}"#),
-            ("ip -n e -j -d link show m6", r#"{"linkinfo":{"info_data":{"macaddr_count":1,"macaddr_data":["=","02:00:00:00:00:07"]}}}"#),
+            (
+                "ip -n d -j -d link show m5",
+                r#"{"linkinfo":{"info_data":{"mode":"source","macaddr_count":2,"macaddr_data":["02:00:00:00:00:05"]}}}"#,
+            ),
+            ("ip -n d -j -d link show m5", r#"{"linkinfo":{"info_data":{"macaddr_data":["02:00:00:00:00:06"]}}}"#),
+            (
+                "ip -n e -j -d link show m6",
+                r#"{"linkinfo":{"info_data":{"macaddr_count":1,"macaddr_data":["=","02:00:00:00:00:07"]}}}"#,
+            ),
         ],
     ),
     case(
         "on a card of the host's, in a namespace and on the host",
         r#"host["eth0"].macvlan(netns("a").port("mv0", "10.0.0.1/24"), "bridge"); host["eth0"].macvlan("mv1", "bridge");"#,
         &[
-            ("ip -n a -j -d addr show mv0", r#"{"addr_info":[{"local":"10.0.0.1"}],"linkinfo":{"info_kind":"macvlan"}}"#),
+            (
+                "ip -n a -j -d addr show mv0",
+                r#"{"addr_info":[{"local":"10.0.0.1"}],"linkinfo":{"info_kind":"macvlan"}}"#,
+            ),
             ("ip -j -d link show mv1", r#"{"link":"eth0"}"#),
         ],
     ),
     case(
         "the list of senders, changed",
         r#"let m = host["eth0"].macvlan("mv0", "source", #{ macaddr: ["02:00:00:00:00:05"] }); m.set(#{ macaddr: ["02:00:00:00:00:06", "02:00:00:00:00:07"] });"#,
-        &[("ip -j -d link show mv0", r#"{"linkinfo":{"info_data":{"mode":"source","macaddr_count":2,"macaddr_data":["02:00:00:00:00:06","02:00:00:00:00:07"]}}}"#)],
+        &[
+            (
+                "ip -j -d link show mv0",
+                r#"{"linkinfo":{"info_data":{"mode":"source","macaddr_count":2,"macaddr_data":["02:00:00:00:00:06"]}}}"#,
+            ),
+            ("ip -j -d link show mv0", r#"{"linkinfo":{"info_data":{"macaddr_data":["02:00:00:00:00:07"]}}}"#),
+        ],
     ),
     case(
         "macvtap in its modes",
@@ -270,16 +337,26 @@ const MACVLAN: &[Case] = &[
         let wire = veth("v0", "v1"); wire.a.macvtap("t5", "source"); wire.b.macvtap(get_netns("a"), "bridge");
         "#,
         &[
-            ("ip -j -d link show t1", r#"{"link":"eth0","linkinfo":{"info_kind":"macvtap","info_data":{"mode":"private"}}}"#),
+            (
+                "ip -j -d link show t1",
+                r#"{"link":"eth0","linkinfo":{"info_kind":"macvtap","info_data":{"mode":"private"}}}"#,
+            ),
             ("ip -j -d link show t2", r#"{"linkinfo":{"info_kind":"macvtap","info_data":{"mode":"vepa"}}}"#),
             ("ip -n a -j -d link show t3", r#"{"linkinfo":{"info_kind":"macvtap","info_data":{"mode":"bridge"}}}"#),
-            ("ip -j -d link show t4", r#"{"link":"eno4","linkinfo":{"info_kind":"macvtap","info_data":{"mode":"passthru"}}}"#),
+            (
+                "ip -j -d link show t4",
+                r#"{"link":"eno4","linkinfo":{"info_kind":"macvtap","info_data":{"mode":"passthru"}}}"#,
+            ),
             ("ip -j -d link show t5", r#"{"linkinfo":{"info_kind":"macvtap","info_data":{"mode":"source"}}}"#),
             ("ip -n a -j -d link show mv-v1", r#"{"linkinfo":{"info_kind":"macvtap"}}"#),
         ],
     ),
     refused("a mode that is none", r#"host["eth0"].macvlan("m", "bridged");"#, "NL0118"),
-    refused("senders in another mode", r#"host["eth0"].macvlan("m", "bridge", #{ macaddr: "02:00:00:00:00:05" });"#, "NL0118"),
+    refused(
+        "senders in another mode",
+        r#"host["eth0"].macvlan("m", "bridge", #{ macaddr: "02:00:00:00:00:05" });"#,
+        "NL0118",
+    ),
 ];
 
 #[test]
@@ -304,9 +381,18 @@ const OTHERS: &[Case] = &[
         tap(get_netns("a").port(#{ up: false, mtu: 1400 }));
         "#,
         &[
-            ("ip -j -d link show t0", r#"{"flags":["UP"],"linkinfo":{"info_kind":"tun","info_data":{"type":"tun","persist":true,"pi":false}}}"#),
-            ("ip -n a -j -d addr show tun0", r#"{"addr_info":[{"local":"10.0.0.1"}],"linkinfo":{"info_data":{"type":"tun"}}}"#),
-            ("ip -j -d addr show t1", r#"{"address":"02:00:00:00:00:0f","addr_info":[{"local":"10.0.1.1"}],"linkinfo":{"info_data":{"type":"tap","persist":true}}}"#),
+            (
+                "ip -j -d link show t0",
+                r#"{"flags":["UP"],"linkinfo":{"info_kind":"tun","info_data":{"type":"tun","persist":true,"pi":false}}}"#,
+            ),
+            (
+                "ip -n a -j -d addr show tun0",
+                r#"{"addr_info":[{"local":"10.0.0.1"}],"linkinfo":{"info_data":{"type":"tun"}}}"#,
+            ),
+            (
+                "ip -j -d addr show t1",
+                r#"{"address":"02:00:00:00:00:0f","addr_info":[{"local":"10.0.1.1"}],"linkinfo":{"info_data":{"type":"tap","persist":true}}}"#,
+            ),
             ("ip -j -d link show t2", r#"{"master":"br0","flags":["UP"],"linkinfo":{"info_data":{"type":"tap"}}}"#),
             ("ip -n a -j -d link show tap0", r#"{"mtu":1400,"flags":["=","BROADCAST","MULTICAST"]}"#),
         ],

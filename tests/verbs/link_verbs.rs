@@ -15,8 +15,14 @@ const ADDRESSES: &[Case] = &[
         host["my0"].addr("10.7.0.1/16").addr("fd07::1/48");
         "#,
         &[
-            ("ip -n a -j addr show eth0", r#"{"addr_info":[{"local":"10.0.0.1","prefixlen":24,"scope":"global"},{"local":"fd00::1","prefixlen":64,"scope":"global"}]}"#),
-            ("ip -j addr show my0", r#"{"addr_info":[{"local":"10.98.0.1"},{"local":"10.7.0.1","prefixlen":16},{"local":"fd07::1","prefixlen":48}]}"#),
+            (
+                "ip -n a -j addr show eth0",
+                r#"{"addr_info":[{"local":"10.0.0.1","prefixlen":24,"scope":"global"},{"local":"fd00::1","prefixlen":64,"scope":"global"}]}"#,
+            ),
+            (
+                "ip -j addr show my0",
+                r#"{"addr_info":[{"local":"10.98.0.1"},{"local":"10.7.0.1","prefixlen":16},{"local":"fd07::1","prefixlen":48}]}"#,
+            ),
         ],
     ),
     case(
@@ -27,7 +33,10 @@ const ADDRESSES: &[Case] = &[
         host["my0"].addr("10.0.0.1/30", #{ peer: "10.0.0.2/30" });
         "#,
         &[
-            ("ip -n a -j addr show eth0", r#"{"addr_info":[{"local":"10.0.0.1","address":"10.9.9.9","prefixlen":32},{"local":"10.0.1.1","address":"10.9.8.9","prefixlen":24},{"local":"fd00::1","address":"fd00::2","prefixlen":128}]}"#),
+            (
+                "ip -n a -j addr show eth0",
+                r#"{"addr_info":[{"local":"10.0.0.1","address":"10.9.9.9","prefixlen":32},{"local":"10.0.1.1","address":"10.9.8.9","prefixlen":24},{"local":"fd00::1","address":"fd00::2","prefixlen":128}]}"#,
+            ),
             ("ip -n a -j route", r#"[{"dst":"10.9.8.0/24"},{"dst":"10.9.9.9","prefsrc":"10.0.0.1"}]"#),
             ("ip -j addr show my0", r#"{"addr_info":[{"local":"10.0.0.1","address":"10.0.0.2","prefixlen":30}]}"#),
         ],
@@ -39,13 +48,10 @@ const ADDRESSES: &[Case] = &[
         w.a.addr("10.0.0.1/24", #{ scope: "link" }).addr("10.0.1.1/24", #{ scope: "host" }).addr("10.0.2.1/24", #{ scope: "site" }).addr("10.0.3.1/24", #{ scope: "global" }).addr("10.0.4.1/24", #{ scope: 100 });
         w.a.addr("10.0.5.1/24", #{ label: "e0:web" });
         "#,
-        &[
-            (
-                "ip -n a -j addr show e0",
-                r#"{"addr_info":[{"local":"10.0.2.1","scope":"site"},{"local":"10.0.4.1","scope":"100"},{"local":"10.0.1.1","scope":"host"}]}"#,
-            ),
-            ("ip -n a -j addr show e0", r#"{"addr_info":[{"local":"10.0.3.1","scope":"global"},{"local":"10.0.5.1","label":"e0:web"},{"local":"10.0.0.1","scope":"link","label":"e0"}]}"#),
-        ],
+        &[(
+            "ip -n a -j addr show e0",
+            r#"{"addr_info":["=",{"local":"10.0.1.1","scope":"host"},{"local":"10.0.0.1","scope":"link","label":"e0"},{"local":"10.0.2.1","scope":"site"},{"local":"10.0.4.1","scope":"100"},{"local":"10.0.3.1","scope":"global"},{"local":"10.0.5.1","label":"e0:web"},{"family":"inet6"}]}"#,
+        )],
     ),
     case(
         "lifetimes",
@@ -53,9 +59,10 @@ const ADDRESSES: &[Case] = &[
         let w = veth(netns("a").port("e0"), netns("b"));
         w.a.addr("10.0.0.1/24", #{ valid_lft: 100000, preferred_lft: 0 }).addr("10.0.1.1/24", #{ valid_lft: 100000 }).addr("fd00::1/64", #{ preferred_lft: 0, nodad: true });
         "#,
-        &[
-            ("ip -n a -j addr show e0 | sed -E 's/9999[0-9]|100000/100000/g'", r#"{"addr_info":[{"local":"10.0.0.1","valid_life_time":100000,"preferred_life_time":0,"deprecated":true},{"local":"10.0.1.1","valid_life_time":100000,"preferred_life_time":100000},{"local":"fd00::1","valid_life_time":4294967295,"preferred_life_time":0,"deprecated":true}]}"#),
-        ],
+        &[(
+            "ip -n a -j addr show e0 | sed -E 's/9999[0-9]|100000/100000/g'",
+            r#"{"addr_info":[{"local":"10.0.0.1","valid_life_time":100000,"preferred_life_time":0,"deprecated":true},{"local":"10.0.1.1","valid_life_time":100000,"preferred_life_time":100000},{"local":"fd00::1","valid_life_time":4294967295,"preferred_life_time":0,"deprecated":true}]}"#,
+        )],
     ),
     case(
         "nodad, noprefixroute",
@@ -64,7 +71,10 @@ const ADDRESSES: &[Case] = &[
         w.a.addr("fd00::1/64", #{ nodad: true }).addr("10.0.0.1/24", #{ noprefixroute: true }).addr("fd01::1/64", #{ noprefixroute: true });
         "#,
         &[
-            ("ip -n a -j -6 addr show e0", r#"{"addr_info":[{"local":"fd01::1","noprefixroute":true},{"local":"fd00::1","nodad":true,"tentative":null}]}"#),
+            (
+                "ip -n a -j -6 addr show e0",
+                r#"{"addr_info":[{"local":"fd01::1","noprefixroute":true},{"local":"fd00::1","nodad":true,"tentative":null}]}"#,
+            ),
             ("ip -n a -j -4 addr show e0", r#"{"addr_info":["=",{"local":"10.0.0.1","noprefixroute":true}]}"#),
             ("ip -n a -j -4 route", r#"["="]"#),
             ("ip -n a -j -6 route", r#"no {"dst":"fd01::/64"}"#),
@@ -79,7 +89,10 @@ const ADDRESSES: &[Case] = &[
         host["my0"].addr("10.7.0.1/16").del_addr("10.7.0.1/16");
         "#,
         &[
-            ("ip -n a -j addr show e0", r#"{"addr_info":["=",{"local":"10.0.1.1"},{"scope":"link","family":"inet6"}]}"#),
+            (
+                "ip -n a -j addr show e0",
+                r#"{"addr_info":["=",{"local":"10.0.1.1"},{"scope":"link","family":"inet6"}]}"#,
+            ),
             ("ip -j -4 addr show my0", r#"{"addr_info":["=",{"local":"10.98.0.1"},{"local":"10.98.0.3"}]}"#),
         ],
     ),
@@ -87,13 +100,20 @@ const ADDRESSES: &[Case] = &[
         "on lo, and loopback addresses",
         r#"let a = netns("a"); a["lo"].addr("10.255.0.1/32").addr("127.0.0.9/8"); host["lo"].addr("10.255.0.2/32");"#,
         &[
-            ("ip -n a -j addr show lo", r#"{"addr_info":[{"local":"127.0.0.1"},{"local":"10.255.0.1","scope":"global"},{"local":"127.0.0.9","scope":"host"}]}"#),
+            (
+                "ip -n a -j addr show lo",
+                r#"{"addr_info":[{"local":"127.0.0.1"},{"local":"10.255.0.1","scope":"global"},{"local":"127.0.0.9","scope":"host"}]}"#,
+            ),
             ("ip -j addr show lo", r#"{"addr_info":[{"local":"10.255.0.2","label":"lo"}]}"#),
         ],
     ),
     refused("the same address twice", r#"host["my0"].addr("10.98.0.1/24");"#, "NL0107"),
     refused("an address of the user's", r#"host["my0"].del_addr("10.98.0.1/24");"#, "NL0115"),
-    refused("preferred longer than valid", r#"host["my0"].addr("10.7.0.1/16", #{ valid_lft: 10, preferred_lft: 11 });"#, "NL0106"),
+    refused(
+        "preferred longer than valid",
+        r#"host["my0"].addr("10.7.0.1/16", #{ valid_lft: 10, preferred_lft: 11 });"#,
+        "NL0106",
+    ),
     refused("no such scope", r#"host["my0"].addr("10.7.0.1/16", #{ scope: "world" });"#, "NL0118"),
 ];
 
@@ -112,7 +132,10 @@ const ATTRIBUTES: &[Case] = &[
         netns("c", #{ lo: false })["lo"].up();
         "#,
         &[
-            ("ip -n a -j link show lan0", r#"{"mtu":1400,"address":"02:00:00:00:00:0a","flags":["=","BROADCAST","MULTICAST"],"ifalias":"to b, \"quoted\" — ü"}"#),
+            (
+                "ip -n a -j link show lan0",
+                r#"{"mtu":1400,"address":"02:00:00:00:00:0a","flags":["=","BROADCAST","MULTICAST"],"ifalias":"to b, \"quoted\" — ü"}"#,
+            ),
             ("ip -n a -j link", r#"no {"ifname":"e0"}"#),
             ("ip -n b -j link show e0", r#"{"flags":["UP"]}"#),
             ("ip -n c -j link show lo", r#"{"flags":["UP"]}"#),
@@ -121,7 +144,10 @@ const ATTRIBUTES: &[Case] = &[
     case(
         "a link that is up changes its MAC and its name",
         r#"let w = veth(netns("a").port("e0"), netns("b")); w.a.mac("02:00:00:00:00:0a"); w.a.rename("lan0"); w.a.addr("10.0.0.1/24");"#,
-        &[("ip -n a -j addr show lan0", r#"{"flags":["UP"],"address":"02:00:00:00:00:0a","addr_info":[{"local":"10.0.0.1"}]}"#)],
+        &[(
+            "ip -n a -j addr show lan0",
+            r#"{"flags":["UP"],"address":"02:00:00:00:00:0a","addr_info":[{"local":"10.0.0.1"}]}"#,
+        )],
     ),
     case(
         "an alias taken away",
@@ -175,7 +201,7 @@ const MASTERS: &[Case] = &[
         r#"
         let br0 = bridge("br0"); let p = veth(netns("a"), br0).b;
         p.set(#{ priority: 9, cost: 5, hairpin: true, guard: true, root_block: true, fastleave: true, learning: false, flood: false, mcast_flood: false, bcast_flood: false, isolated: true, neigh_suppress: true, locked: true });
-        let q = veth(netns("b"), br0).b; q.set(#{ state: "blocking" });
+        let q = veth(netns("b"), br0).b; q.set(#{ state: "disabled" }); q.set(#{ state: "blocking" });
         let r = veth(netns("c"), br0).b; r.set(#{ state: 2, txqueuelen: 3 });
         let s = veth(netns("d"), br0).b; s.set(#{ state: "listening" }); let t = veth(netns("e"), br0).b; t.set(#{ state: "disabled" });
         let u = veth(netns("f"), br0).b; u.set(#{ state: "disabled" }); u.set(#{ state: "forwarding" });
@@ -185,14 +211,19 @@ const MASTERS: &[Case] = &[
                 "ip -j -d link show a",
                 r#"{"linkinfo":{"info_slave_data":{"priority":9,"cost":5,"hairpin":true,"guard":true,"root_block":true,"fastleave":true,"learning":false,"flood":false,"mcast_flood":false,"bcast_flood":false,"isolated":true,"neigh_suppress":true,"locked":true}}}"#,
             ),
-            ("ip -j -d link show b", r#"{"linkinfo":{"info_slave_data":{"state":"blocking"}}}"#),
+            // Without STP the kernel forwards where it was told to block (`br_make_forwarding`), for bridge(8) as well.
+            ("ip -j -d link show b", r#"{"linkinfo":{"info_slave_data":{"state":"forwarding"}}}"#),
             ("ip -j -d link show c", r#"{"txqlen":3,"linkinfo":{"info_slave_data":{"state":"learning"}}}"#),
             ("ip -j -d link show d", r#"{"linkinfo":{"info_slave_data":{"state":"listening"}}}"#),
             ("ip -j -d link show e", r#"{"linkinfo":{"info_slave_data":{"state":"disabled"}}}"#),
             ("ip -j -d link show f", r#"{"linkinfo":{"info_slave_data":{"state":"forwarding"}}}"#),
         ],
     ),
-    refused("a link with an address", r#"veth(host.port("v0", "10.0.0.1/24"), "v1").a.master(bridge("br0"));"#, "NL0113"),
+    refused(
+        "a link with an address",
+        r#"veth(host.port("v0", "10.0.0.1/24"), "v1").a.master(bridge("br0"));"#,
+        "NL0113",
+    ),
     refused("a master elsewhere", r#"veth("v0", "v1").a.master(bridge(netns("a")));"#, "NL0118"),
     refused("a user's port set", r#"host["myport"].set(#{ cost: 5 });"#, "NL0115"),
     refused("an address on a port", r#"let w = veth(netns("a"), bridge("br0")); w.b.addr("10.0.0.1/24");"#, "NL0113"),
@@ -244,10 +275,7 @@ const MOVES: &[Case] = &[
     case(
         "a namespace deleted with all in it",
         r#"let a = netns("a"); veth(a.port("10.0.0.1/24"), "h0"); a.route("default", "10.0.0.2"); a.del(); netns("b").del(); netns("b");"#,
-        &[
-            ("ls /run/netns | tr '\\n' ' '", "b isp mine"),
-            ("ip -j link", r#"no {"ifname":"h0"}"#),
-        ],
+        &[("ls /run/netns | tr '\\n' ' '", "b isp mine"), ("ip -j link", r#"no {"ifname":"h0"}"#)],
     ),
     refused("a user's link deleted", r#"host["my0"].del();"#, "NL0115"),
     refused("a user's link moved", r#"host["my0"].move_to(netns("a"));"#, "NL0115"),
@@ -296,7 +324,10 @@ const FDB: &[Case] = &[
         let p = vxlan(bridge("br0").port("vx1"), 3); p.fdb("02:00:00:00:00:03", #{ dst: "10.98.0.3" }); p.fdb("02:00:00:00:00:03"); p.fdb("02:00:00:00:00:04", #{ dst: "10.98.0.3", master: false });
         "#,
         &[
-            ("bridge -j fdb show dev vx0", r#"{"mac":"02:00:00:00:00:01","dst":"10.98.0.2","flags":["self"],"state":"permanent"}"#),
+            (
+                "bridge -j fdb show dev vx0",
+                r#"{"mac":"02:00:00:00:00:01","dst":"10.98.0.2","flags":["self"],"state":"permanent"}"#,
+            ),
             ("bridge -j fdb show dev vx0", r#"{"mac":"00:00:00:00:00:00","dst":"10.98.0.2"}"#),
             ("bridge -j fdb show dev vx0", r#"{"mac":"00:00:00:00:00:00","dst":"10.98.0.9"}"#),
             ("bridge -j fdb show dev vx0", r#"no {"dst":"10.98.0.10"}"#),

@@ -28,7 +28,10 @@ const NAMESPACES: &[Case] = &[
         "#,
         &[
             ("ip -n a -j link show lo", r#"{"flags":["=","LOOPBACK"]}"#),
-            ("ip netns exec a sh -c 'cd /proc/sys/net; cat ipv4/ip_forward ipv4/conf/all/rp_filter ipv4/ip_default_ttl ipv6/conf/default/accept_dad ipv6/conf/all/forwarding' | tr '\\n' ' '", "1 2 32 0 0"),
+            (
+                "ip netns exec a sh -c 'cd /proc/sys/net; cat ipv4/ip_forward ipv4/conf/all/rp_filter ipv4/ip_default_ttl ipv6/conf/default/accept_dad ipv6/conf/all/forwarding' | tr '\\n' ' '",
+                "1 2 32 0 0",
+            ),
             ("cat /etc/netns/a/resolv.conf", "nameserver 10.0.0.53\nnameserver fd00::53"),
             ("cat /etc/netns/b/resolv.conf", "nameserver 10.0.0.54"),
             ("cat /etc/netns/c/resolv.conf", "nameserver 10.0.0.55\nsearch x.example y.example\noptions ndots:2"),
@@ -41,7 +44,10 @@ const NAMESPACES: &[Case] = &[
             "no forwarding although the host has it",
             r#"netns("a"); netns("b", #{ forward: true });"#,
             &[
-                ("ip netns exec a cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/all/forwarding /proc/sys/net/ipv4/conf/lo/forwarding | tr '\\n' ' '", "0 0 0"),
+                (
+                    "ip netns exec a cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/all/forwarding /proc/sys/net/ipv4/conf/lo/forwarding | tr '\\n' ' '",
+                    "0 0 0",
+                ),
                 ("ip netns exec b cat /proc/sys/net/ipv4/ip_forward", "1"),
                 ("cat /proc/sys/net/ipv4/ip_forward", "1"),
             ],
@@ -69,21 +75,24 @@ const NAMESPACES: &[Case] = &[
         let q = host.start("unshare -n sleep 101", #{ ready: 0.2 }); netns_of(q.pid).sysctl("net.ipv4.ip_default_ttl", "37");
         "#,
         &[
-            ("for n in a mine isp; do ip netns exec $n cat /proc/sys/net/ipv4/ip_default_ttl; done | tr '\\n' ' '", "33 34 36"),
+            (
+                "for n in a mine isp; do ip netns exec $n cat /proc/sys/net/ipv4/ip_default_ttl; done | tr '\\n' ' '",
+                "33 34 36",
+            ),
             ("cat /proc/sys/net/ipv4/ip_default_ttl", "35"),
-            ("nsenter --net=/proc/$(pgrep -f 'sleep 101')/ns/net cat /proc/sys/net/ipv4/ip_default_ttl", "37"),
+            ("nsenter --net=/proc/$(pgrep -f '^sleep 101')/ns/net cat /proc/sys/net/ipv4/ip_default_ttl", "37"),
         ],
     ),
     case(
         "a name for somebody's namespace",
         r#"
         let p = host.start("unshare -n sleep 100", #{ ready: 0.2 }); let n = attach("guest", p.pid);
-        veth(n.port("e0", "10.0.0.1/24"), host.port("g", "10.0.0.2/24")); n["lo"].up(); n.resolv_conf(["10.0.0.53"]);
+        veth(n.port("e0", "10.0.0.1/24"), host.port("g", "10.0.0.2/24")); n.resolv_conf(["10.0.0.53"]);
         "#,
         &[
             ("ip -n guest -j addr show e0", r#"{"flags":["UP"],"addr_info":[{"local":"10.0.0.1"}]}"#),
             ("cat /etc/netns/guest/resolv.conf", "nameserver 10.0.0.53"),
-            ("ip netns identify $(pgrep -f 'sleep 100')", "guest"),
+            ("ip netns identify $(pgrep -f '^sleep 100')", "guest"),
         ],
     ),
     Case {
@@ -122,9 +131,18 @@ const SETTINGS: &[Case] = &[
         host.forward(true).forward6(true); get_netns("mine").forward(true);
         "#,
         &[
-            ("ip netns exec a sh -c 'cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv6/conf/all/forwarding /proc/sys/net/ipv6/conf/lo/forwarding' | tr '\\n' ' '", "1 1 1"),
-            ("ip netns exec b sh -c 'cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv6/conf/all/forwarding' | tr '\\n' ' '", "0 0"),
-            ("cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/eth0/forwarding /proc/sys/net/ipv6/conf/all/forwarding | tr '\\n' ' '", "1 1 1"),
+            (
+                "ip netns exec a sh -c 'cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv6/conf/all/forwarding /proc/sys/net/ipv6/conf/lo/forwarding' | tr '\\n' ' '",
+                "1 1 1",
+            ),
+            (
+                "ip netns exec b sh -c 'cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv6/conf/all/forwarding' | tr '\\n' ' '",
+                "0 0",
+            ),
+            (
+                "cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/eth0/forwarding /proc/sys/net/ipv6/conf/all/forwarding | tr '\\n' ' '",
+                "1 1 1",
+            ),
             ("ip netns exec mine cat /proc/sys/net/ipv4/ip_forward", "1"),
         ],
     ),
@@ -140,8 +158,14 @@ const SETTINGS: &[Case] = &[
         a.sysctl("net.ipv4.ping_group_range", "0 1000").sysctl("net/ipv4/ip_local_port_range", "20000 30000");
         "#,
         &[
-            ("ip netns exec a sh -c 'cd /proc/sys/net/ipv4; cat ip_default_ttl conf/all/rp_filter conf/all/log_martians conf/all/send_redirects' | tr '\\n' ' '", "32 2 1 0"),
-            ("ip netns exec a cat /proc/sys/net/ipv4/ping_group_range /proc/sys/net/ipv4/ip_local_port_range", "0\t1000\n20000\t30000"),
+            (
+                "ip netns exec a sh -c 'cd /proc/sys/net/ipv4; cat ip_default_ttl conf/all/rp_filter conf/all/log_martians conf/all/send_redirects' | tr '\\n' ' '",
+                "32 2 1 0",
+            ),
+            (
+                "ip netns exec a cat /proc/sys/net/ipv4/ping_group_range /proc/sys/net/ipv4/ip_local_port_range",
+                "0\t1000\n20000\t30000",
+            ),
         ],
     ),
     case(
@@ -152,8 +176,14 @@ const SETTINGS: &[Case] = &[
         host.sysctl("net.ipv4.conf.h0/5.rp_filter", "1").sysctl("net/ipv4/conf/h0.5/log_martians", "1");
         "#,
         &[
-            ("ip netns exec a sh -c 'cat /proc/sys/net/ipv4/conf/e0.5/rp_filter /proc/sys/net/ipv6/conf/e0.5/hop_limit' | tr '\\n' ' '", "2 9"),
-            ("cat /proc/sys/net/ipv4/conf/h0.5/rp_filter /proc/sys/net/ipv4/conf/h0.5/log_martians | tr '\\n' ' '", "1 1"),
+            (
+                "ip netns exec a sh -c 'cat /proc/sys/net/ipv4/conf/e0.5/rp_filter /proc/sys/net/ipv6/conf/e0.5/hop_limit' | tr '\\n' ' '",
+                "2 9",
+            ),
+            (
+                "cat /proc/sys/net/ipv4/conf/h0.5/rp_filter /proc/sys/net/ipv4/conf/h0.5/log_martians | tr '\\n' ' '",
+                "1 1",
+            ),
         ],
     ),
     case(
@@ -161,11 +191,12 @@ const SETTINGS: &[Case] = &[
         r#"
         host.sysctl("net.ipv4.conf.all.forwarding", "1").sysctl("net.ipv6.conf.all.hop_limit", "77").sysctl("net.ipv4.conf.default.rp_filter", "1").sysctl("net.ipv4.conf.my0.rp_filter", "0").sysctl("net.ipv4.conf.my0.rp_filter", "1");
         host.sysctl("net.ipv4.conf.all.accept_redirects", "1").sysctl("net.ipv4.ip_forward", "0").sysctl("net.ipv6.conf.all.forwarding", "1");
-        host.sysctl("net.core.somaxconn", "1000").sysctl("net.ipv4.neigh.default.gc_thresh1", "129").sysctl("net.ipv4.conf.eth0.proxy_arp", "1");
+        host.sysctl("net.core.somaxconn", "1000").sysctl("net.ipv4.conf.eth0.proxy_arp", "1");
         "#,
-        &[
-            ("cat /proc/sys/net/ipv4/conf/my0/rp_filter /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/default/rp_filter /proc/sys/net/ipv6/conf/all/forwarding /proc/sys/net/core/somaxconn /proc/sys/net/ipv4/conf/eth0/proxy_arp | tr '\\n' ' '", "1 0 1 1 1000 1"),
-        ],
+        &[(
+            "cat /proc/sys/net/ipv4/conf/my0/rp_filter /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/default/rp_filter /proc/sys/net/ipv6/conf/all/forwarding /proc/sys/net/core/somaxconn /proc/sys/net/ipv4/conf/eth0/proxy_arp | tr '\\n' ' '",
+            "1 0 1 1 1000 1",
+        )],
     ),
     case(
         "read: what was there, what was written",
@@ -174,7 +205,10 @@ const SETTINGS: &[Case] = &[
         let a = netns("a"); save("1", a.sysctl("net.ipv4.ip_default_ttl")); a.sysctl("net.ipv4.ip_default_ttl", "9"); save("2", a.sysctl("net/ipv4/ip_default_ttl")); save("3", host.sysctl("net.ipv4.conf.my0.rp_filter"));
         save("4", a.sysctl("net.ipv4.ip_local_port_range"));
         "#,
-        &[("cat /run/out-1; echo; cat /run/out-2; echo; cat /run/out-3; echo; cat /run/out-4", "64\n9\n2\n32768\t60999")],
+        &[(
+            "cat /run/out-1; echo; cat /run/out-2; echo; cat /run/out-3; echo; cat /run/out-4",
+            "64\n9\n2\n32768\t60999",
+        )],
     ),
     refused("none of that name", r#"netns("a").sysctl("net.ipv4.nosuch", "1");"#, "NL0117"),
     refused("no value for it", r#"netns("a").sysctl("net.ipv4.ip_default_ttl", "0");"#, "NL0117"),
@@ -219,7 +253,10 @@ const FILES: &[Case] = &[
             "a user's file with its mode and owner, and one that is a link",
             r#"get_netns("mine").resolv_conf(["10.0.0.9"]); host.resolv_conf(["10.0.0.10"]);"#,
             &[
-                ("stat -c '%a %u %g' /etc/netns/mine/resolv.conf; cat /etc/netns/mine/resolv.conf", "600 7 8\nnameserver 10.0.0.9"),
+                (
+                    "stat -c '%a %u %g' /etc/netns/mine/resolv.conf; cat /etc/netns/mine/resolv.conf",
+                    "600 7 8\nnameserver 10.0.0.9",
+                ),
                 ("cat /etc/resolv.conf", "nameserver 10.0.0.10"),
                 ("cat /etc/there/real", "nameserver 5.6.7.8"),
             ],

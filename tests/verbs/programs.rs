@@ -37,7 +37,7 @@ const EXEC: &[Case] = &[
         let a = netns("a"); save("1", a.exec("printf [%s] 'a b' \"c d\" e\\ f '' $HOME *").stdout); save("2", a.exec(["printf", "[%s]", "a b", "$HOME", 5, ""]).stdout);
         "#
         ),
-        &[("cat /run/out-1; echo; cat /run/out-2", "[a b][c d][e f][][$HOME][*]\n[a b][$HOME][5][]")],
+        &[("printf 1; cat /run/out-1; echo; cat /run/out-2", "1[a b][c d][e f][][$HOME][*]\n[a b][$HOME][5][]")],
     ),
     case(
         "much output on both pipes, nothing to read, no text",
@@ -103,7 +103,10 @@ const START: &[Case] = &[
         let r = a.start(["sh", "-c", "trap '' TERM; while :; do sleep 0.05; done"], #{ ready: 0.3 }); r.stop(); save("r-alive", r.is_alive);
         "#
         ),
-        &[("cat /run/out-p /run/out-q; cat /run/out-p-alive; echo; cat /run/out-r-alive", "up\nterm\nkindly\nfalse\nfalse")],
+        &[(
+            "cat /run/out-p /run/out-q; cat /run/out-p-alive; echo; cat /run/out-r-alive",
+            "up\nterm\nkindly\nfalse\nfalse",
+        )],
     ),
     case(
         "one that ended by itself is no hindrance",
