@@ -245,5 +245,7 @@ impl fmt::Display for Code {
 pub fn nearest<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let near = |name: &&str| strsim::damerau_levenshtein(wrong, name);
     let best = names.into_iter().min_by_key(near)?;
-    (near(&best) <= 1 + wrong.chars().count() / 4).then_some(best)
+    let length = wrong.chars().count();
+    // Of a name of one letter nothing would be left.
+    (near(&best) <= 1 + length / 4 && near(&best) < length).then_some(best)
 }

@@ -12,7 +12,12 @@ const CASES: &[(&[&str], i32, &str, &str)] = &[
     (&["down", "--quiet"], 0, "", ""),
     (&["down", "--all"], 0, "no lab is up\n", ""),
     (&["down", "nosuch"], 2, "", "error[NL0502]: there is no lab `nosuch`\n  help: no lab is up\n"),
-    (&["down", "../x"], 1, "", "error[NL0102]: lab name `../x` contains '/', which no lab name may\n"),
+    (
+        &["down", "../x"],
+        2,
+        "",
+        "error[NL0102]: lab name `../x` contains '/', which no lab name may\n  help: \"x\" would do\n",
+    ),
     (
         &["down", "nosuch", "--json"],
         2,

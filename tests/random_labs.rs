@@ -139,7 +139,8 @@ fn script(seed: u64) -> String {
     for _ in 0..10 + random.below(21) {
         let one = own(verb(&mut random));
         match random.below(8) {
-            0 => text.push_str(&format!("try {{ attempt {{ {one} {} throw 0; }} }} catch {{}}\n", own(verb(&mut random)))),
+            0 => text
+                .push_str(&format!("try {{ attempt {{ {one} {} throw 0; }} }} catch {{}}\n", own(verb(&mut random)))),
             1 => text.push_str(&format!("try {{ attempt {{ {one} {} }} }} catch {{}}\n", own(verb(&mut random)))),
             _ => text.push_str(&format!("try {{ {one} }} catch {{}}\n")),
         }

@@ -147,7 +147,7 @@ pub(crate) fn explain(add: &AddrAdd, error: KernelError) -> Box<Diagnostic> {
     let (dev, addr) = (&add.dev, add.addr.addr);
     match error.errno {
         libc::EEXIST => taken(add, Some(error)),
-        libc::ENODEV => Diagnostic::new(Code::NoSuchLink, format!("link `{dev}` is gone")).kernel(error),
+        libc::ENODEV => super::deleted_by_others(dev.as_str()).kernel(error),
         libc::EACCES if addr.addr().is_ipv6() => Diagnostic::new(
             Code::NoFeature,
             format!("`{dev}` takes no IPv6 address: IPv6 is switched off on it"),
@@ -156,6 +156,11 @@ pub(crate) fn explain(add: &AddrAdd, error: KernelError) -> Box<Diagnostic> {
             "write sysctl(\"net.ipv6.conf.{dev}.disable_ipv6\", \"0\") first; an MTU below 1280 switches it off too"
         ))
         .kernel(error),
+        libc::EINVAL | libc::ENOBUFS if addr.addr().is_ipv6() => {
+            Diagnostic::new(Code::NoFeature, format!("`{dev}` takes no IPv6 address: IPv6 does not run on it"))
+                .help("IPv6 needs an MTU of 1280 or more: .mtu(1500)")
+                .kernel(error)
+        }
         _ => failed(&format!("put {addr} on `{dev}`"), error),
     }
 }

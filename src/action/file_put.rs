@@ -19,7 +19,7 @@ pub struct FilePut {
     pub state: FileState,
     /// What it was.
     pub before: FileState,
-    /// The folders above it that were not there.
+    /// The folders above it that were not there before any lab, which the last lab to go takes away.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dirs: Vec<PathBuf>,
     /// The number by which the lab holds it, since others may need it too.
@@ -58,11 +58,20 @@ impl FilePut {
         } else {
             return Ok(Undone::Theirs(format!("{} has been changed since", self.path.display())));
         };
-        for dir in self.dirs.iter().rev() {
-            // Somebody else may have put something into it.
-            let _ = std::fs::remove_dir(dir);
-        }
         Ok(undone)
+    }
+
+    fn leave_dirs(&self, ctx: &mut Context<'_>) -> Result<()> {
+        for dir in self.dirs.iter().rev() {
+            let holder = (ctx.lab, self.held);
+            if matches!(ctx.holders.look(holder, &dir_key(dir))?, Release::Base(_)) {
+                // Somebody else may have put something into it; then it stays.
+                crate::kernel::effect::here();
+                let _ = std::fs::remove_dir(dir);
+            }
+            ctx.holders.release(holder, &dir_key(dir))?;
+        }
+        Ok(())
     }
 
     fn broken(&self, verb: &str, error: &std::io::Error) -> Box<Diagnostic> {
@@ -80,9 +89,14 @@ impl Change for FilePut {
         ctx.holders
             .hold((ctx.lab, self.held), &self.key(), &text(&self.state), || Ok(base))
             .map_err(Failure::partial)?;
-        if let Some(parent) = self.path.parent().filter(|_| !self.dirs.is_empty()) {
+        for dir in &self.dirs {
+            ctx.holders.hold((ctx.lab, self.held), &dir_key(dir), "", || Ok(Vec::new())).map_err(Failure::partial)?;
             crate::kernel::effect::here();
-            std::fs::create_dir_all(parent).map_err(|e| Failure::partial(self.broken("make the folder of", &e)))?;
+            if let Err(e) = std::fs::create_dir(dir)
+                && e.kind() != std::io::ErrorKind::AlreadyExists
+            {
+                return Err(Failure::partial(self.broken("make the folder of", &e)));
+            }
         }
         fs::put(&self.path, &self.state).map_err(|e| Failure::partial(self.broken("write", &e)))?;
         Ok(After::Nothing)
@@ -92,14 +106,18 @@ impl Change for FilePut {
         let key = self.key();
         let stored = |text: &str| serde_json::from_str(text).unwrap_or_else(|_| self.before.clone());
         let undone = match ctx.holders.look((ctx.lab, self.held), &key)? {
-            Release::NotHeld => return Ok(Undone::Already),
+            Release::NotHeld => {
+                self.leave_dirs(ctx)?;
+                return Ok(Undone::Already);
+            }
             Release::Covered => Undone::Yes,
             Release::Back(text) => self.give_back(&stored(&text))?,
-            Release::Base(base) => {
+            Release::Base(base) | Release::Settled(base) => {
                 self.give_back(&base.first().map_or_else(|| self.before.clone(), |(_, t)| stored(t)))?
             }
         };
         ctx.holders.release((ctx.lab, self.held), &key)?;
+        self.leave_dirs(ctx)?;
         Ok(undone)
     }
 
@@ -119,6 +137,11 @@ impl Change for FilePut {
         let text = if let FileState::File { text, .. } = &self.state { text.as_str() } else { "" };
         format!("host.resolv_conf({text:?})")
     }
+}
+
+/// The name by which labs hold a folder.
+pub fn dir_key(dir: &std::path::Path) -> String {
+    format!("dir {}", dir.display())
 }
 
 /// A state of a file as a shell command.

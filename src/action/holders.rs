@@ -29,6 +29,9 @@ struct Pile {
     base: Vec<(PathBuf, String)>,
     /// Who set it to what, oldest first.
     layers: Vec<Layer>,
+    /// Whether the last one to go has begun to give it back: then `base` is what it has decided to give back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_settled: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +52,8 @@ pub enum Release {
     Back(String),
     /// Give back what was there before any lab.
     Base(Vec<(PathBuf, String)>),
+    /// Give back this, as [`Holders::settle`] wrote it down: an undo that was killed had begun to.
+    Settled(Vec<(PathBuf, String)>),
 }
 
 type Piles = BTreeMap<String, Pile>;
@@ -75,9 +80,19 @@ impl Holders {
             if pile.layers.is_empty() {
                 pile.base = base()?;
             }
+            // What was decided then is what there was before.
+            pile.is_settled = false;
             pile.layers.push(Layer { lab: lab.clone(), seq, value: value.to_owned() });
             Ok(())
         })
+    }
+
+    /// Whether some lab holds a thing.
+    ///
+    /// # Errors
+    /// `NL0119` if the record cannot be read.
+    pub fn is_held(&self, key: &str) -> Result<bool> {
+        Ok(self.read()?.contains_key(key))
     }
 
     /// Looks at what a lab would have to do to let go.
@@ -87,6 +102,21 @@ impl Holders {
     pub fn look(&self, (lab, seq): (&LabName, u64), key: &str) -> Result<Release> {
         let _lock = self.locked()?;
         Ok(look(&self.read()?, lab, seq, key))
+    }
+
+    /// Writes down what the last lab to go is about to give back. A switch that writes others along destroys what that was
+    /// decided by, so after a kill in between it could not be decided again.
+    ///
+    /// # Errors
+    /// `NL0119` if the record cannot be read or written.
+    pub fn settle(&self, key: &str, wanted: Vec<(PathBuf, String)>) -> Result<()> {
+        self.edit(|piles| {
+            if let Some(pile) = piles.get_mut(key) {
+                pile.base = wanted;
+                pile.is_settled = true;
+            }
+            Ok(())
+        })
     }
 
     /// Takes the lab's layer out, after what [`Holders::look`] said has been done.
@@ -119,6 +149,23 @@ impl Holders {
         })
     }
 
+    /// Removes a record that a kill left half written.
+    ///
+    /// # Errors
+    /// `NL0119` if the record cannot be locked.
+    pub fn sweep(&self) -> Result<()> {
+        if self.beside().exists() {
+            let _lock = self.locked()?;
+            effect::here();
+            let _ = fs::remove_file(self.beside());
+        }
+        Ok(())
+    }
+
+    fn beside(&self) -> PathBuf {
+        self.file.with_extension("new")
+    }
+
     fn edit(&self, change: impl FnOnce(&mut Piles) -> Result<()>) -> Result<()> {
         let _lock = self.locked()?;
         let mut piles = self.read()?;
@@ -131,10 +178,11 @@ impl Holders {
             };
         }
         // Written beside and renamed, so that a kill leaves the old record or the new one.
-        let beside = self.file.with_extension("new");
+        let beside = self.beside();
         let text = serde_json::to_string(&piles).map_err(|e| self.broken("write", &io::Error::other(e)))?;
         effect::here();
         let written = File::create(&beside).and_then(|mut f| f.write_all(text.as_bytes()));
+        effect::here();
         written.and_then(|()| fs::rename(&beside, &self.file)).map_err(|e| self.broken("write", &e))
     }
 
@@ -166,6 +214,7 @@ fn look(piles: &Piles, lab: &LabName, seq: u64, key: &str) -> Release {
     }
     match place.checked_sub(1) {
         Some(below) => Release::Back(pile.layers[below].value.clone()),
+        None if pile.is_settled => Release::Settled(pile.base.clone()),
         None => Release::Base(pile.base.clone()),
     }
 }

@@ -341,12 +341,23 @@ fn explain(add: &LinkAdd, error: KernelError) -> Box<Diagnostic> {
             .help("passthru allows a single macvlan on its link; use mode \"bridge\" for several")
             .kernel(error)
         }
+        (libc::EINVAL | libc::ERANGE, _) if bad_mtu(add).is_some() => {
+            let mtu = bad_mtu(add).unwrap_or_default();
+            Diagnostic::new(Code::OutOfRange, format!("cannot make the {kind} `{name}` with the MTU {mtu}"))
+                .help("an Ethernet-like link takes 68 to 65535; IPv6 needs 1280")
+                .kernel(error)
+        }
         (libc::ENODEV, _) => {
             Diagnostic::new(Code::NoSuchLink, format!("cannot make `{name}`: the link it sits on is gone"))
                 .kernel(error)
         }
         _ => failed(&format!("make the {kind} `{name}`"), error),
     }
+}
+
+/// An MTU that no Ethernet-like link takes. The kernel does not say which of the values it refuses.
+fn bad_mtu(add: &LinkAdd) -> Option<u32> {
+    add.ends().filter_map(|end| end.link.mtu).find(|mtu| !(68..=65535).contains(mtu))
 }
 
 fn taken_text(add: &LinkAdd) -> String {

@@ -146,7 +146,7 @@ impl Change for LinkChange {
 fn explain(change: &LinkChange, error: KernelError) -> Box<Diagnostic> {
     let (dev, set) = (&change.dev, &change.set);
     match error.errno {
-        libc::ENODEV => Diagnostic::new(Code::NoSuchLink, format!("link `{dev}` is gone")).kernel(error),
+        libc::ENODEV => super::deleted_by_others(dev.as_str()).kernel(error),
         libc::EEXIST if set.name.is_some() => {
             let name = set.name.as_ref().map_or("", IfName::as_str);
             Diagnostic::new(Code::NameTaken, format!("cannot rename `{dev}`: there is a link called `{name}` already"))
@@ -162,7 +162,9 @@ fn explain(change: &LinkChange, error: KernelError) -> Box<Diagnostic> {
             .kernel(error)
         }
         libc::EADDRNOTAVAIL if set.mac.is_some() => {
-            Diagnostic::new(Code::BadMac, format!("`{dev}` cannot have this MAC")).kernel(error)
+            Diagnostic::new(Code::BadMac, format!("`{dev}` cannot have this MAC"))
+                .help("the lowest bit of the first byte must be 0, and not all may be zero: \"02:00:00:00:00:01\"")
+                .kernel(error)
         }
         libc::ENOTCONN => {
             Diagnostic::new(Code::Busy, format!("cannot set up `{dev}`: its other end is gone")).kernel(error)
@@ -181,6 +183,7 @@ fn explain(change: &LinkChange, error: KernelError) -> Box<Diagnostic> {
             Code::Refused,
             format!("`{dev}` cannot become a port: a bridge cannot be a port of a bridge"),
         )
+        .help("join two bridges with a wire: veth(one.port(), two.port())")
         .kernel(error),
         _ => failed(&format!("change `{dev}`"), error),
     }

@@ -158,6 +158,12 @@ pub fn gone(netns: NetnsCookie) -> Box<Diagnostic> {
     Diagnostic::new(Code::NoSuchNetns, format!("the namespace {netns} is gone"))
 }
 
+/// The error for a link that this script did not delete, and that is not there any more.
+pub(crate) fn deleted_by_others(dev: &str) -> Box<Diagnostic> {
+    Diagnostic::new(Code::NoSuchLink, format!("link `{dev}` is gone"))
+        .help("this script did not delete it: a program did, or somebody else")
+}
+
 /// What became true by doing it, and could not be known before.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -60,7 +60,7 @@ impl ProcessStart {
         process::key(pid).ok_or_else(|| {
             Failure::clean(
                 Diagnostic::new(Code::BadProgram, format!("`{}` ended at once", self.argv.join(" ")))
-                    .help(format!("what it printed is in {}", self.log.display())),
+                    .help(printed(&self.log)),
             )
         })
     }
@@ -83,6 +83,18 @@ impl ProcessStart {
         }
         Ok(())
     }
+}
+
+/// What a program printed before it ended. Its file goes with the lab's folder, so it has to be said now.
+pub fn printed(log: &std::path::Path) -> String {
+    let text = std::fs::read(log).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let mut lines: Vec<&str> = text.lines().filter(|l| !l.trim().is_empty()).collect();
+    if lines.is_empty() {
+        return "it printed nothing".into();
+    }
+    let last = lines.split_off(lines.len().saturating_sub(3));
+    format!("it printed: {}", last.join("\n"))
 }
 
 impl Change for ProcessStart {

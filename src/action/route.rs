@@ -26,7 +26,10 @@ pub struct RouteAdd {
 
 impl Change for RouteAdd {
     fn check(&self, ctx: &mut Context<'_>) -> Result<()> {
-        if find(self.netns, &self.route, ctx)?.is_some() { Err(taken(&self.route)) } else { Ok(()) }
+        match find(self.netns, &self.route, ctx)? {
+            Some(there) => Err(taken(&self.route, Some(&there))),
+            None => Ok(()),
+        }
     }
 
     fn apply(&self, ctx: &mut Context<'_>) -> std::result::Result<After, Failure> {
@@ -239,10 +242,13 @@ fn stands_in(message: &RouteMessage, wanted: &RouteSpec) -> bool {
 /// The error for a route that is not there.
 pub fn no_route(route: &RouteSpec) -> Box<Diagnostic> {
     Diagnostic::new(Code::NoSuchEntry, format!("there is no route `{}`", words(route, None)))
+        .help("print(ns.routes()) shows those that there are")
 }
 
-fn taken(route: &RouteSpec) -> Box<Diagnostic> {
-    Diagnostic::new(Code::EntryTaken, format!("there is a route to {} already", route.dst))
+fn taken(route: &RouteSpec, there: Option<&RouteSpec>) -> Box<Diagnostic> {
+    let what = if route.dst.is_default() { "a default route".to_owned() } else { format!("a route to {}", route.dst) };
+    let via = there.and_then(|r| r.via).map_or_else(String::new, |via| format!(", via {via}"));
+    Diagnostic::new(Code::EntryTaken, format!("there is {what} already{via}"))
         .help("use #{ replace: true } to put yours in its place, or another metric to have both")
 }
 
@@ -301,7 +307,10 @@ fn rhai(verb: &str, netns: NetnsCookie, route: &RouteSpec, dev: Option<&str>, na
 /// What a refused route means. The kernel says "invalid gateway" for three different mistakes, so it is looked up which.
 fn explain(netns: NetnsCookie, route: &RouteSpec, error: KernelError, ctx: &mut Context<'_>) -> Box<Diagnostic> {
     match (error.errno, route.via) {
-        (libc::EEXIST, _) => taken(route).kernel(error),
+        (libc::EEXIST, _) => {
+            let there = find(netns, route, ctx).ok().flatten();
+            taken(route, there.as_ref()).kernel(error)
+        }
         (libc::EINVAL, _) if route.src.is_some() && names_source(&error) => {
             let src = route.src.map(|s| s.to_string()).unwrap_or_default();
             Diagnostic::new(Code::BadAddress, format!("`src` {src} cannot be used: no link of the namespace has it yet"))
@@ -330,32 +339,53 @@ fn names_source(error: &KernelError) -> bool {
     error.text.as_deref().is_some_and(|text| text.to_lowercase().contains("source"))
 }
 
+/// Refuses a gateway that is the namespace's own address: IPv4 takes it, and then sends nothing anywhere.
+///
+/// # Errors
+/// `NL0104`.
+pub fn refuse_own(netns: NetnsCookie, via: std::net::IpAddr, ctx: &mut Context<'_>) -> Result<()> {
+    let addrs = state::addr::read(ctx.socket(netns)?, None, &LinkNames::default()).unwrap_or_default();
+    let Some(own) = addrs.iter().find(|a| a.local == via).map(|a| a.index) else { return Ok(()) };
+    let links = state::link::read(ctx.socket(netns)?).unwrap_or_default();
+    let name =
+        links.into_iter().find(|l| l.ifindex == own).map_or_else(String::new, |l| format!(", on `{}`", l.ifname));
+    Err(Diagnostic::new(Code::GatewayUnreachable, format!("gateway {via} is this namespace's own address{name}"))
+        .help("the gateway is the address of the router, at the other end of the wire"))
+}
+
 fn unreachable_gateway(netns: NetnsCookie, via: std::net::IpAddr, ctx: &mut Context<'_>) -> Box<Diagnostic> {
-    let error = |why: String| Diagnostic::new(Code::GatewayUnreachable, format!("gateway {via} cannot be used: {why}"));
-    let Ok(socket) = ctx.socket(netns) else { return error("its namespace is gone".into()) };
+    let error = |why: String| Diagnostic::new(Code::GatewayUnreachable, format!("gateway {via} {why}"));
+    let Ok(socket) = ctx.socket(netns) else { return error("cannot be used: its namespace is gone".into()) };
     let links = state::link::read(socket).unwrap_or_default();
     let names: LinkNames = state::link::names(&links);
     let addrs = state::addr::read(socket, None, &names).unwrap_or_default();
-    if let Some(own) = addrs.iter().find(|a| a.local == via) {
-        return error(format!("it is this namespace's own address, on `{}`", own.dev))
-            .help("the gateway is the address of the router's end of the wire");
+    if let Some(on) = addrs.iter().find(|a| a.network().is_some_and(|n| n.contains(via)))
+        && links.iter().any(|l| l.ifindex == on.index && !l.up)
+    {
+        let network = on.network().map_or_else(String::new, |n| n.to_string());
+        return error(format!(
+            "cannot be used: `{}` is down, so its network {network} is not in the table yet",
+            on.dev
+        ))
+        .help(format!("set the link up first: ns[\"{}\"].up()", on.dev));
     }
-    if let Some(on) = addrs.iter().find(|a| a.network().is_some_and(|n| n.contains(via))) {
-        let down = links.iter().any(|l| l.ifindex == on.index && !l.up);
-        if down {
-            return error(format!(
-                "`{}` is down, so its network {}/{} is not in the table yet",
-                on.dev, on.local, on.prefixlen
-            ))
-            .help("set the link up first: .up()");
-        }
+    let own: Vec<_> = addrs.iter().filter(|a| a.local.is_ipv4() == via.is_ipv4() && a.scope == "global").collect();
+    let nets: Vec<String> = own.iter().map(|a| format!("{}/{} on `{}`", a.local, a.prefixlen, a.dev)).collect();
+    if nets.is_empty() {
+        let family = if via.is_ipv4() { "IPv4" } else { "IPv6" };
+        return error(format!("is in no network of this namespace, which has no {family} address at all"))
+            .help("give it an address in the gateway's network first: port(\"eth0\", \"…/24\"), or link.addr(…)");
     }
-    let nets: Vec<String> = addrs
-        .iter()
-        .filter(|a| a.local.is_ipv4() == via.is_ipv4() && a.scope == "global")
-        .map(|a| format!("{}/{} on `{}`", a.local, a.prefixlen, a.dev))
-        .collect();
-    let have = if nets.is_empty() { "it has no address at all".into() } else { format!("it has {}", nets.join(", ")) };
-    error(format!("it is in no network of this namespace; {have}"))
-        .help("use an address of the router that is in one of these networks, or #{ onlink: true, dev: \"…\" } if you mean it")
+    let error = error(format!("is in no network of this namespace, which has {}", nets.join(", ")));
+    match own.iter().find(|a| a.prefixlen == crate::types::address::bits(a.local)) {
+        Some(lone) => error.help(format!(
+            "/{0} is a network of one address: did you mean {1}/{2}?",
+            lone.prefixlen,
+            lone.local,
+            if lone.local.is_ipv4() { 24 } else { 64 }
+        )),
+        None => error.help(
+            "the gateway is the router's address on a wire to here; #{ onlink: true, dev: \"…\" } if it is reached all the same",
+        ),
+    }
 }

@@ -100,10 +100,10 @@ fn only(store: &Store) -> Result<Vec<LabName>> {
         .help("say which: `netlab down LAB`, or take all of them down with `netlab down --all`"))
 }
 
-/// A lab may stand on what an older one made.
+/// A lab may stand on what an older one made. Of those begun in the same second the higher PID is the newer one.
 fn newest_first(store: &Store) -> Vec<LabName> {
-    let time = |lab: &LabName| store.status(lab).ok().and_then(|(_, state)| state.header).map_or(0, |h| h.time);
+    let age = |lab: &LabName| store.status(lab).ok().and_then(|(_, state)| state.header).map(|h| (h.time, h.pid));
     let mut labs = store.labs();
-    labs.sort_by_cached_key(|lab| std::cmp::Reverse(time(lab)));
+    labs.sort_by_cached_key(|lab| std::cmp::Reverse(age(lab)));
     labs
 }

@@ -43,14 +43,20 @@ pub fn code(ending: &Ending) -> u8 {
     }
 }
 
+/// How many differences are printed: who changed more than that knows it.
+const SHOWN: usize = 20;
+
 fn print_differences(differences: Option<&[Difference]>, quiet: bool) {
     match differences {
         Some([]) if quiet => {}
         Some([]) => out::line(out::paint("host unchanged", Paint::Green)),
         Some(differences) => {
             out::note("host changed since the lab began, but not by this lab:");
-            for difference in differences {
+            for difference in differences.iter().take(SHOWN) {
                 out::note(format!("  {difference}"));
+            }
+            if differences.len() > SHOWN {
+                out::note(format!("  … and {} more; --json shows all", differences.len() - SHOWN));
             }
         }
         None if quiet => {}
@@ -122,4 +128,33 @@ pub fn value(lab: &LabName, ending: &Ending, code: u8) -> Value {
 /// A number with its noun.
 pub fn count(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lab::rollback::Undoing;
+
+    fn ending(undoing: Undoing) -> Ending {
+        Ending { undoing, differences: None }
+    }
+
+    #[test]
+    fn codes() {
+        let leftover = || Leftover {
+            what: vec!["ip link add x".into()],
+            why: Diagnostic::new(Code::Busy, "held"),
+            by_hand: vec!["ip link del x".into()],
+        };
+        assert_eq!(code(&ending(Undoing::default())), 0);
+        assert_eq!(code(&ending(Undoing { leftovers: vec![leftover()], ..Undoing::default() })), 4);
+        let broken = Some(Diagnostic::new(Code::BadFile, "the disk is full"));
+        assert_eq!(code(&ending(Undoing { broken, ..Undoing::default() })), 4);
+        let interrupted = ending(Undoing { interrupted: Some(2), leftovers: vec![leftover()], ..Undoing::default() });
+        assert_eq!(code(&interrupted), 130);
+        let lab = LabName::new("demo").unwrap();
+        let value = value(&lab, &interrupted, 130);
+        assert_eq!(value["leftovers"][0]["by_hand"][0], "ip link del x");
+        assert_eq!((&value["interrupted"], &value["complete"]), (&json!(2), &json!(false)));
+    }
 }

@@ -67,9 +67,14 @@ pub fn main() -> u8 {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
+            let code = u8::try_from(error.exit_code()).unwrap_or(2);
+            if code != 0 && std::env::args().take_while(|a| a != "--").any(|a| a == "--json") {
+                fail::report(&usage(&error), true);
+                return code;
+            }
             // Nobody is there to read it when this fails.
             let _ = error.print();
-            return u8::try_from(error.exit_code()).unwrap_or(2);
+            return code;
         }
     };
     let (json, starts_program) = (cli.command.json(), cli.command.starts_program());
@@ -82,9 +87,23 @@ pub fn main() -> u8 {
     }
 }
 
+/// What clap says about wrong usage, as data.
+fn usage(error: &clap::Error) -> Diagnostic {
+    let text = error.to_string();
+    let (first, rest) = text.split_once("\n\n").unwrap_or((&text, ""));
+    let words: Vec<&str> = first.trim_start_matches("error: ").split_whitespace().collect();
+    *Diagnostic::new(Code::Usage, words.join(" ")).help(rest.trim())
+}
+
 /// The exit code for an error. Of one that starts a program in our place, the small codes belong to that program.
 fn failure_code(error: &Diagnostic, starts_program: bool) -> u8 {
-    if starts_program && error.code != Code::Usage { 125 } else { error.code.exit_code() }
+    match error.code {
+        Code::Usage => error.code.exit_code(),
+        _ if starts_program => 125,
+        // A script's own errors do not come here, so the bad name stood on the command line.
+        Code::BadName => 2,
+        code => code.exit_code(),
+    }
 }
 
 impl Command {

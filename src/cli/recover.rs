@@ -20,6 +20,7 @@ pub struct Args {
 /// `NL0402` if the folders cannot be made.
 pub fn run(args: Args) -> Result<u8> {
     let store = Store::open()?;
+    store.sweep()?;
     let mut labs = labs::all(&store);
     for lab in &labs {
         if let Err(error) = &lab.status {
@@ -27,7 +28,7 @@ pub fn run(args: Args) -> Result<u8> {
         }
     }
     labs.retain(|lab| matches!(lab.status, Ok(Status::Died)));
-    labs.sort_by_key(|lab| std::cmp::Reverse(lab.header.as_ref().map_or(0, |h| h.time)));
+    labs.sort_by_key(|lab| std::cmp::Reverse(lab.header.as_ref().map(|h| (h.time, h.pid))));
     if labs.is_empty() {
         if !args.json {
             out::line("nothing to recover: no run died");

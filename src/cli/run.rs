@@ -13,7 +13,7 @@ use crate::diag::{Code, Diagnostic, KernelError, Result};
 use crate::journal::record::Outcome;
 use crate::journal::store::Store;
 use crate::kernel::signal::Stop;
-use crate::lab::open::NewLab;
+use crate::lab::open::{NewLab, privileged};
 use crate::lab::{Lab, recover};
 use crate::report::{self, Sources};
 use crate::script::error::Trace;
@@ -62,13 +62,17 @@ pub struct Args {
 /// What keeps it from being begun; an error of the script itself is printed here, after its rollback.
 pub fn run(args: Args) -> Result<u8> {
     let found = find(&args.file)?;
-    let name = LabName::new(args.name.as_deref().unwrap_or(&found.stem))?;
+    let name = LabName::new(args.name.as_deref().unwrap_or(&found.stem)).map_err(|e| match args.name {
+        Some(_) => e,
+        None => e.help("a lab is named after its file; give it another name with --name"),
+    })?;
     let timeout = args.timeout.map(limit).transpose()?;
     let sources = Sources::new(&found.file, &found.text);
     let script = match Script::new(&found.file, &found.text, &args.args, &found.folder) {
         Ok(script) => script,
-        Err(error) => return Ok(fail(&Trace::from(error), &sources, args.json)),
+        Err(trace) => return Ok(fail(&trace, &sources, args.json)),
     };
+    privileged()?;
     let store = Store::open()?;
     mention_dead(&store, &name);
     let stop = Stop::on_signals().map_err(|e| {
@@ -107,11 +111,14 @@ fn find(file: &str) -> Result<Found> {
     let path = Path::new(file);
     let stem = path.file_stem().map_or_else(String::new, |s| s.to_string_lossy().into_owned());
     let unreadable = |e: &std::io::Error| {
-        Diagnostic::new(Code::NoScript, format!("cannot read the script {file}"))
-            .kernel(KernelError::from_io(format!("open {file}"), e))
+        let words = match e.kind() {
+            std::io::ErrorKind::IsADirectory => format!("{file} is a folder, not a script"),
+            _ => format!("cannot read the script {file}"),
+        };
+        Diagnostic::new(Code::NoScript, words).kernel(KernelError::from_io(format!("open {file}"), e))
     };
-    match std::fs::read_to_string(path) {
-        Ok(text) => {
+    match std::fs::read(path).map(String::from_utf8) {
+        Ok(Ok(text)) => {
             let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
             Ok(Found { file: file.into(), stem, text, folder: folder.to_owned() })
         }
@@ -134,8 +141,10 @@ fn find(file: &str) -> Result<Found> {
             }
             .kernel(KernelError::from_io(format!("open {file}"), &e)))
         }
-        Err(e) if e.kind() == std::io::ErrorKind::InvalidData => {
-            Err(Diagnostic::new(Code::NoScript, format!("{file} is no text: a script is UTF-8")))
+        Ok(Err(e)) => {
+            let line = e.as_bytes()[..e.utf8_error().valid_up_to()].iter().filter(|b| **b == b'\n').count() + 1;
+            Err(Diagnostic::new(Code::NoScript, format!("{file} is no text: line {line} is not UTF-8"))
+                .help("is it a script at all? If it is, save it as UTF-8"))
         }
         Err(e) => Err(unreadable(&e)),
     }
@@ -197,7 +206,12 @@ fn succeed(mut lab: Lab, args: &Args, took: Duration) -> Result<u8> {
 
 fn roll_back(mut lab: Lab, trace: &Trace, sources: &Sources, args: &Args) -> u8 {
     let interrupted = (trace.error.code == Code::Interrupted).then(|| lab.stop.signal()).flatten();
-    let failed = interrupted.map_or_else(|| trace.error.code.exit_code(), |s| u8::try_from(128 + s).unwrap_or(u8::MAX));
+    let failed = match (interrupted, trace.error.code.exit_code()) {
+        (Some(signal), _) => u8::try_from(128 + signal).unwrap_or(u8::MAX),
+        // What was only found when it was reached is a failure of the run, not of its beginning.
+        (None, 2) => 1,
+        (None, code) => code,
+    };
     if !args.json {
         show(trace, sources, false);
     }
@@ -212,9 +226,15 @@ fn roll_back(mut lab: Lab, trace: &Trace, sources: &Sources, args: &Args) -> u8 
                 out::note(format!("`{name}` is kept as it failed; `netlab down {name}` takes it back"));
                 failed
             }
-            Err(error) => fail(&Trace::from(error), sources, args.json),
+            Err(error) => {
+                let code = error.code.exit_code();
+                show(&Trace::from(error), sources, args.json);
+                code
+            }
         };
     }
+    // What ended the run must not end its undo at once; who asks again means the undo.
+    lab.stop.reset();
     let ending = lab.undo_all();
     if args.json {
         let mut value: Value = json!({ "lab": name, "outcome": "rolled back", "error": report::json(trace) });
@@ -229,9 +249,13 @@ fn roll_back(mut lab: Lab, trace: &Trace, sources: &Sources, args: &Args) -> u8 
     }
 }
 
+/// A script that cannot be begun: whatever is wrong with it, nothing has been touched.
 fn fail(trace: &Trace, sources: &Sources, json: bool) -> u8 {
     show(trace, sources, json);
-    trace.error.code.exit_code()
+    match trace.error.code.exit_code() {
+        1 => 2,
+        code => code,
+    }
 }
 
 /// Prints an error with the line of the script that it is about.

@@ -60,7 +60,7 @@ impl Shown {
             }
         } else if self.count <= SHOWN {
             out::line(format!("{:>5}  {}", site.line, change.rhai(names)));
-        } else if self.terminal && self.count % 25 == 0 {
+        } else if self.terminal && self.count.is_multiple_of(25) {
             let _ = write!(std::io::stdout(), "\r  … {} steps", self.count);
             let _ = std::io::stdout().flush();
         }

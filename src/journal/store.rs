@@ -11,6 +11,7 @@ use super::record::Outcome;
 use super::state::State;
 use crate::action::holders::Holders;
 use crate::diag::{Code, Diagnostic, KernelError, Result};
+use crate::kernel::effect;
 use crate::types::name::LabName;
 
 /// The folders of all labs of one user.
@@ -19,6 +20,10 @@ pub struct Store {
     state: PathBuf,
     runtime: PathBuf,
 }
+
+/// How often and how long it is waited for a lab that somebody only looks at.
+const TRIES: u32 = 10;
+const PAUSE: std::time::Duration = std::time::Duration::from_millis(10);
 
 /// Held by whoever runs, undoes or mends a lab; it ends with the process.
 #[derive(Debug)]
@@ -56,9 +61,10 @@ impl Status {
 
 impl Store {
     /// The store of the user who runs this: root's is /var/lib/netlab and /run/netlab, others' are in their XDG folders.
+    /// The folders are made when a lab is, and not by who only looks.
     ///
     /// # Errors
-    /// `NL0402` if the folders cannot be made.
+    /// None at present.
     pub fn open() -> Result<Self> {
         let var = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
         let uid = nix::unistd::geteuid();
@@ -73,12 +79,6 @@ impl Store {
                     .join("netlab"),
             )
         };
-        for dir in [&state, &runtime] {
-            fs::create_dir_all(dir).map_err(|e| {
-                Diagnostic::new(Code::Environment, format!("cannot make the folder {}", dir.display()))
-                    .kernel(KernelError::from_io(format!("mkdir {}", dir.display()), &e))
-            })?;
-        }
         Ok(Self { state, runtime })
     }
 
@@ -108,11 +108,27 @@ impl Store {
         labs
     }
 
-    /// Takes the lab for this process.
+    /// Takes the lab for this process. Somebody who only looks may hold it for a moment, so it is tried for a while.
     ///
     /// # Errors
-    /// `NL0503` if another netlab works on it.
+    /// `NL0503` if another netlab works on it, `NL0402` if the folders cannot be made.
     pub fn lock(&self, lab: &LabName) -> Result<LabLock> {
+        for dir in [&self.state, &self.runtime] {
+            fs::create_dir_all(dir).map_err(|e| {
+                Diagnostic::new(Code::Environment, format!("cannot make the folder {}", dir.display()))
+                    .kernel(KernelError::from_io(format!("mkdir {}", dir.display()), &e))
+            })?;
+        }
+        let mut tries = 0..TRIES;
+        loop {
+            match self.try_lock(lab) {
+                Err(e) if e.code == Code::LabBusy && tries.next().is_some() => std::thread::sleep(PAUSE),
+                result => return result,
+            }
+        }
+    }
+
+    fn try_lock(&self, lab: &LabName) -> Result<LabLock> {
         let path = self.runtime.join(format!("{lab}.lock"));
         let broken = |e: &io::Error| {
             Diagnostic::new(Code::BadFile, format!("cannot lock the lab `{lab}`"))
@@ -137,12 +153,40 @@ impl Store {
         }
     }
 
+    /// Removes what a kill can leave beside the labs: a folder in which no journal stands yet or any more, and a record of
+    /// shared settings that was half written.
+    ///
+    /// # Errors
+    /// `NL0119`.
+    pub fn sweep(&self) -> Result<()> {
+        for dir in fs::read_dir(&self.state).into_iter().flatten().flatten() {
+            let Some(lab) = dir.file_name().to_str().and_then(|name| LabName::new(name).ok()) else { continue };
+            if self.journal(&lab).exists() {
+                continue;
+            }
+            // Whoever makes or removes the folder now holds the lock.
+            let Ok(_lock) = self.lock(&lab) else { continue };
+            if !self.journal(&lab).exists() {
+                effect::here();
+                // Not empty, it is not ours: the journal is the first file in it and the last.
+                let _ = fs::remove_dir(dir.path());
+                let _ = fs::remove_file(self.runtime.join(format!("{lab}.lock")));
+            }
+        }
+        self.holders().sweep()
+    }
+
+    fn is_busy(&self, lab: &LabName) -> bool {
+        // Without the file nobody ever took it, and to look must not make it.
+        self.runtime.join(format!("{lab}.lock")).exists() && self.try_lock(lab).is_err_and(|e| e.code == Code::LabBusy)
+    }
+
     /// What a lab is doing.
     ///
     /// # Errors
     /// Those of reading its journal.
     pub fn status(&self, lab: &LabName) -> Result<(Status, State)> {
-        let busy = self.lock(lab).is_err_and(|e| e.code == Code::LabBusy);
+        let busy = self.is_busy(lab);
         let state = log::read(&self.journal(lab))?;
         let status = match state.outcome {
             _ if busy => Status::Busy,
@@ -157,7 +201,7 @@ impl Store {
     /// Whether the netlab that worked on a lab was killed. Only the journal's end is looked at: it may be long.
     pub fn is_dead(&self, lab: &LabName) -> bool {
         let closed = log::ends_closed(&self.journal(lab)).unwrap_or(true);
-        !closed && !self.lock(lab).is_err_and(|e| e.code == Code::LabBusy)
+        !closed && !self.is_busy(lab)
     }
 
     /// Removes a lab's folder, when nothing of the lab is left. The journal goes last: without it nobody would find the rest.
@@ -171,14 +215,23 @@ impl Store {
                 .kernel(KernelError::from_io(format!("unlink {}", dir.display()), e))
         };
         let journal = self.journal(lab);
-        for file in fs::read_dir(&dir).map_err(|e| broken(&e))?.flatten() {
-            if file.path() != journal {
-                fs::remove_file(file.path()).map_err(|e| broken(&e))?;
+        let mut tries = 0..TRIES;
+        loop {
+            for file in fs::read_dir(&dir).map_err(|e| broken(&e))?.flatten() {
+                if file.path() != journal {
+                    effect::here();
+                    remove_if_there(&file.path()).map_err(|e| broken(&e))?;
+                }
+            }
+            effect::here();
+            remove_if_there(&journal).map_err(|e| broken(&e))?;
+            effect::here();
+            match fs::remove_dir(&dir) {
+                // Another lab that goes has just written its picture of the host in here anew.
+                Err(e) if e.kind() == io::ErrorKind::DirectoryNotEmpty && tries.next().is_some() => {}
+                result => break result.map_err(|e| broken(&e))?,
             }
         }
-        crate::kernel::effect::here();
-        remove_if_there(&journal).map_err(|e| broken(&e))?;
-        fs::remove_dir(&dir).map_err(|e| broken(&e))?;
         let _ = fs::remove_file(self.runtime.join(format!("{lab}.lock")));
         Ok(())
     }

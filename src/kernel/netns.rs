@@ -7,6 +7,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
 
@@ -41,8 +42,8 @@ pub fn within<T: Send>(netns: BorrowedFd<'_>, f: impl FnOnce() -> T + Send) -> i
     })
 }
 
-/// Runs `f` on a thread inside a namespace with mounts of its own, as `ip netns exec` does: with the namespace's files from
-/// /etc/netns/NAME over those in /etc, and with its links in /sys. Programs that `f` starts keep this view.
+/// Runs `f` on a thread inside a namespace with mounts of its own, as `ip netns exec` does: with the namespace's /sys, and
+/// its files from /etc/netns/NAME over those in /etc. Programs that `f` starts keep this view.
 ///
 /// # Errors
 /// Those of setns(2), unshare(2) and mount(2).
@@ -53,19 +54,22 @@ pub fn within_as_named<T: Send>(
 ) -> io::Result<T> {
     within(netns, || {
         if let Some(name) = name {
-            own_etc(name)?;
+            own_mounts(name)?;
         }
         Ok(f())
     })?
 }
 
-/// Binds each file of /etc/netns/NAME over the one in /etc and mounts /sys anew, in a mount namespace of this thread alone.
-fn own_etc(name: &NsName) -> io::Result<()> {
+/// Gives this thread mounts of its own: /sys of the namespace it is in (sysfs shows the one it was mounted in), and each
+/// file of /etc/netns/NAME over the one in /etc.
+fn own_mounts(name: &NsName) -> io::Result<()> {
     unshare(CloneFlags::CLONE_NEWNS)?;
     let none = None::<&str>;
     mount(none, "/", none, MsFlags::MS_SLAVE | MsFlags::MS_REC, none)?;
-    // A sysfs shows the links of the namespace that it was mounted in. Where it cannot be mounted, the old one has to do.
-    let _ = mount(Some(name.as_str()), "/sys", Some("sysfs"), MsFlags::empty(), none);
+    // Where /sys may not be mounted, a program sees the host's, as without all this.
+    if umount2("/sys", MntFlags::MNT_DETACH).is_ok() {
+        let _ = mount(Some("sysfs"), "/sys", Some("sysfs"), MsFlags::empty(), none);
+    }
     let Ok(files) = fs::read_dir(Path::new("/etc/netns").join(name.as_str())) else { return Ok(()) };
     for file in files.flatten() {
         let over = Path::new("/etc").join(file.file_name());
@@ -170,6 +174,8 @@ fn plain_socket() -> io::Result<OwnedFd> {
 pub struct Fresh {
     /// The namespace.
     pub fd: OwnedFd,
+    /// Whether it forwards IPv4, which the kernel copies from its first namespace.
+    pub forwards: bool,
     /// A socket inside.
     pub socket: Socket,
     /// Its cookie.
@@ -190,9 +196,10 @@ impl Maker {
         let (orders, inbox) = mpsc::channel::<usize>();
         let (outbox, made) = mpsc::channel();
         thread::spawn(move || {
+            let mut forwards = None;
             for count in inbox {
                 for _ in 0..count {
-                    if outbox.send(fresh()).is_err() {
+                    if outbox.send(fresh(&mut forwards)).is_err() {
                         return;
                     }
                 }
@@ -221,11 +228,15 @@ impl Maker {
     }
 }
 
-fn fresh() -> io::Result<Fresh> {
+fn fresh(forwards: &mut Option<bool>) -> io::Result<Fresh> {
     unshare(CloneFlags::CLONE_NEWNET)?;
     let socket = Socket::open()?;
     let cookie = cookie(socket.as_fd())?;
-    Ok(Fresh { fd: of_this_thread()?, socket, cookie })
+    // Looked up for the first and taken to be the same for the rest: they are all copied from the same place.
+    let forwards = *forwards.get_or_insert_with(|| {
+        fs::read_to_string("/proc/sys/net/ipv4/ip_forward").is_ok_and(|value| value.trim() == "1")
+    });
+    Ok(Fresh { fd: of_this_thread()?, forwards, socket, cookie })
 }
 
 /// Gives a namespace a name, as `ip netns add` and `ip netns attach` do.
@@ -240,7 +251,7 @@ pub fn put_name(name: &NsName, netns: BorrowedFd<'_>, lab: &LabName) -> io::Resu
     let path = path(name);
     let mark = mark(lab);
     effect::here();
-    match OpenOptions::new().write(true).mode(0).custom_flags(libc::O_TMPFILE).open(DIR) {
+    match OpenOptions::new().write(true).mode(0o000).custom_flags(libc::O_TMPFILE).open(DIR) {
         Ok(mut file) => {
             file.write_all(mark.as_bytes())?;
             let from = format!("/proc/self/fd/{}", file.as_raw_fd());
@@ -254,7 +265,7 @@ pub fn put_name(name: &NsName, netns: BorrowedFd<'_>, lab: &LabName) -> io::Resu
         }
         // Some file systems have no O_TMPFILE; then the name and the mark are two steps.
         Err(e) if matches!(e.raw_os_error(), Some(libc::EOPNOTSUPP | libc::EISDIR | libc::EINVAL)) => {
-            OpenOptions::new().write(true).create_new(true).mode(0).open(&path)?.write_all(mark.as_bytes())?;
+            OpenOptions::new().write(true).create_new(true).mode(0o000).open(&path)?.write_all(mark.as_bytes())?;
         }
         Err(e) => return Err(e),
     }
@@ -334,6 +345,10 @@ fn is_marked(name: &NsName, lab: &LabName) -> bool {
 
 /// Makes /run/netns as `ip netns add` does: shared, so that names made here are seen in other mount namespaces.
 fn make_dir() -> io::Result<()> {
+    static DONE: AtomicBool = AtomicBool::new(false);
+    if DONE.load(Ordering::Relaxed) && Path::new(DIR).is_dir() {
+        return Ok(());
+    }
     let none = None::<&str>;
     let share = || mount(none, DIR, none, MsFlags::MS_SHARED | MsFlags::MS_REC, none);
     if !Path::new(DIR).is_dir() {
@@ -346,5 +361,6 @@ fn make_dir() -> io::Result<()> {
         mount(Some(DIR), DIR, none, MsFlags::MS_BIND | MsFlags::MS_REC, none)?;
         share()?;
     }
+    DONE.store(true, Ordering::Relaxed);
     Ok(())
 }

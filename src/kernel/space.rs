@@ -27,6 +27,7 @@ pub struct Kernel {
     host: NetnsCookie,
     spaces: HashMap<NetnsCookie, Space>,
     maker: Option<Maker>,
+    new_ones_forward: bool,
 }
 
 struct Space {
@@ -42,7 +43,7 @@ impl Kernel {
     pub fn open() -> io::Result<Self> {
         let (fd, socket) = (netns::of_this_thread()?, Socket::open()?);
         let host = netns::cookie(socket.as_fd())?;
-        Ok(Self { host, spaces: HashMap::from([(host, Space { fd, socket })]), maker: None })
+        Ok(Self { host, spaces: HashMap::from([(host, Space { fd, socket })]), maker: None, new_ones_forward: false })
     }
 
     /// The namespace that the process was started in.
@@ -62,7 +63,13 @@ impl Kernel {
     pub fn make(&mut self) -> io::Result<NetnsCookie> {
         let fresh = self.maker.get_or_insert_with(Maker::start).take()?;
         self.spaces.insert(fresh.cookie, Space { fd: fresh.fd, socket: fresh.socket });
+        self.new_ones_forward = fresh.forwards;
         Ok(fresh.cookie)
+    }
+
+    /// Whether the namespace that was made last forwards IPv4 by itself: the kernel copies this from its first namespace.
+    pub fn new_ones_forward(&self) -> bool {
+        self.new_ones_forward
     }
 
     /// Opens a namespace of somebody else's and says which it is.

@@ -3,68 +3,116 @@
 use super::Lab;
 use super::objects::{NsId, Objects};
 use crate::action::Action;
-use crate::diag::{Code, Diagnostic};
+use crate::action::addr::AddrAdd;
+use crate::action::link_set::LinkChange;
+use crate::action::netns::NetnsAdd;
+use crate::diag::{Code, Diagnostic, Site};
 use crate::journal::log;
-use crate::kernel::link::LinkKey;
+use crate::kernel::addr::AddrSpec;
+use crate::kernel::link::{LinkKey, LinkSet};
 use crate::kernel::space::NetnsCookie;
 use crate::probe::state::link::LinkState;
 use crate::types::name::{LabName, NsName};
 
 impl Lab {
-    /// Adds to an error about a taken name who has it, and what can be done.
+    /// Adds to an error about something taken who has it, and what can be done.
     pub(crate) fn blame(&mut self, error: Box<Diagnostic>, action: &Action) -> Box<Diagnostic> {
-        if error.code != Code::NameTaken || error.help.is_some() {
+        if error.help.is_some() {
             return error;
         }
-        match action {
-            Action::NetnsAdd(a) => self.blame_netns(error, &a.name),
-            Action::LinkAdd(a) => {
+        match (error.code, action) {
+            (Code::AddressTaken, Action::AddrAdd(a)) => self.blame_addr(error, a),
+            (Code::AddressTaken, _) => error.help("the port lists it twice"),
+            (Code::NameTaken, Action::NetnsAdd(a)) => self.blame_netns(error, a),
+            (Code::NameTaken, Action::LinkAdd(a)) => {
                 let ends: Vec<(NetnsCookie, String)> =
                     a.ends().map(|e| (e.link.netns, e.link.name.to_string())).collect();
                 for (netns, name) in ends {
                     if let Some(found) = self.look_up(netns, &name) {
-                        return self.blame_link(error, netns, &found);
+                        let place = self.objects.names().netns(netns);
+                        let words = format!("namespace `{place}` already has a link called `{name}`");
+                        return self.blame_link(Box::new(Diagnostic { message: words, ..*error }), netns, &found);
                     }
                 }
                 error
             }
+            (Code::NameTaken, Action::LinkSet(LinkChange { link, set: LinkSet { name: Some(name), .. }, .. })) => {
+                self.blame_found(error, link.netns, name.as_str())
+            }
+            (Code::NameTaken, Action::LinkMove(a)) => self.blame_found(error, a.to.netns, a.dev.as_str()),
             _ => error,
         }
     }
 
-    fn blame_netns(&self, error: Box<Diagnostic>, name: &NsName) -> Box<Diagnostic> {
-        if let Some(own) = self.objects.named_netns().find(|n| n.name.as_ref() == Some(name)) {
-            let line = own.site.as_ref().map_or(0, |s| s.line);
-            return error.help(format!("this script made it in line {line}; reach it with get_netns(\"{name}\")"));
+    fn blame_netns(&self, error: Box<Diagnostic>, add: &NetnsAdd) -> Box<Diagnostic> {
+        let name = &add.name;
+        // The one that was to be made has been entered already.
+        let own = self.objects.named_netns().find(|n| n.name.as_ref() == Some(name) && n.cookie != add.cookie);
+        if let Some(own) = own.filter(|n| n.made) {
+            return error.help(format!("{}; reach it with get_netns(\"{name}\")", self.made_it(own.site.as_ref())));
         }
         let has = |o: &Objects| o.named_netns().any(|n| n.name.as_ref() == Some(name));
         match self.other_lab(has) {
-            Some(lab) => error.help(format!("it belongs to the lab `{lab}`; take that down with `netlab down {lab}`, or choose another name")),
+            Some(lab) => error.help(belongs_to(&lab)),
             None => error.help(format!(
                 "it was there before this lab; reach it with get_netns(\"{name}\"), delete it with `ip netns del {name}`, or choose another name"
             )),
         }
     }
 
-    fn blame_link(&self, mut error: Box<Diagnostic>, netns: NetnsCookie, found: &LinkState) -> Box<Diagnostic> {
+    fn blame_found(&mut self, error: Box<Diagnostic>, netns: NetnsCookie, name: &str) -> Box<Diagnostic> {
+        match self.look_up(netns, name) {
+            Some(found) => self.blame_link(error, netns, &found),
+            None => error,
+        }
+    }
+
+    fn blame_link(&self, error: Box<Diagnostic>, netns: NetnsCookie, found: &LinkState) -> Box<Diagnostic> {
         let name = &found.ifname;
-        let place = self.objects.names().netns(netns).to_owned();
-        error.message = format!("namespace `{place}` already has a link called `{name}`");
+        if name == "lo" {
+            return error.help("every namespace has its `lo`; choose another name");
+        }
         let key = LinkKey { netns, index: found.ifindex };
         if let Some(own) = self.objects.link_by_key(key).and_then(|id| self.objects.link(id).ok()).filter(|l| l.made) {
-            let line = own.site.as_ref().map_or(0, |s| s.line);
-            return error.help(format!("this script made it in line {line}"));
+            return error.help(format!("{}; choose another name", self.made_it(own.site.as_ref())));
         }
         let has = |o: &Objects| o.made_links().any(|l| l.spots.iter().any(|s| s.key == key));
         match self.other_lab(has) {
-            Some(lab) => error.help(format!(
-                "it belongs to the lab `{lab}`; take that down with `netlab down {lab}`, or choose another name"
-            )),
+            Some(lab) => error.help(belongs_to(&lab)),
             None => {
                 let kind = if found.kind().is_empty() { "link" } else { found.kind() };
+                let place = self.objects.names().netns(netns);
                 let handle = if netns == self.header.host { "host".into() } else { format!("get_netns(\"{place}\")") };
                 error.help(format!("it is a {kind} that was there before this lab; reach it with {handle}[\"{name}\"], or choose another name"))
             }
+        }
+    }
+
+    fn blame_addr(&self, error: Box<Diagnostic>, add: &AddrAdd) -> Box<Diagnostic> {
+        let same = |addr: &AddrSpec| addr.addr == add.addr.addr;
+        let puts = |action: &Action| match action {
+            Action::AddrAdd(a) => a.link == add.link && same(&a.addr),
+            Action::LinkAdd(a) => a.ends().any(|e| e.link.key() == add.link && e.addrs.iter().any(same)),
+            _ => false,
+        };
+        // The last step is the one that failed.
+        let before = self.steps.len().saturating_sub(1);
+        match self.steps[..before].iter().find(|(_, s)| puts(&s.action)) {
+            Some((_, step)) => error.help(format!("this script put it there in line {}", step.site.line)),
+            None => error,
+        }
+    }
+
+    /// Where this script made what is in the way.
+    fn made_it(&self, made: Option<&Site>) -> String {
+        let now = self.steps.last().map(|(_, s)| &s.site);
+        match made {
+            Some(made) if now == Some(made) => {
+                "this line made it when it was run before: a loop or a function needs a new name each time".into()
+            }
+            Some(made) if made.file == self.header.file => format!("this script made it in line {}", made.line),
+            Some(made) => format!("this script made it in line {} of {}", made.line, made.file),
+            None => "this script made it".into(),
         }
     }
 
@@ -87,17 +135,17 @@ impl Lab {
         let owner =
             key.and_then(|key| self.other_lab(|o| o.made_links().any(|l| l.spots.iter().any(|s| s.key == key))));
         match owner {
-            Some(lab) => {
-                Diagnostic::new(Code::NotOurs, format!("{what} belongs to the lab `{lab}`; this lab may not {verb} it"))
-                    .help(format!(
-                        "run the script under that lab's name with --replace, or take it down with `netlab down {lab}`"
-                    ))
+            Some(lab) => Diagnostic::new(Code::NotOurs, format!("cannot {verb} {what}: it belongs to the lab `{lab}`"))
+                .help(format!("do it in that lab's own script, or take the lab down with `netlab down {lab}`")),
+            None => {
+                let error =
+                    Diagnostic::new(Code::NotOurs, format!("cannot {verb} {what}: it was there before this lab"));
+                error.help(match what.split(' ').nth(1) {
+                    Some("link") => "netlab cannot yet give back all that the kernel drops along with this; make a link of the lab's own",
+                    Some("namespace") => "make a namespace of the lab's own, which is deleted with the lab",
+                    _ => "netlab cannot yet give it back exactly; work in a namespace of the lab's own",
+                })
             }
-            None => Diagnostic::new(
-                Code::NotOurs,
-                format!("{what} was there before this lab, which may not {verb} it"),
-            )
-            .help("the kernel would drop more than netlab can give back yet; make a link of the lab's own instead"),
         }
     }
 
@@ -105,4 +153,8 @@ impl Lab {
     pub fn netns_name(&self, id: NsId) -> String {
         self.objects.netns(id).map_or_else(|_| "?".into(), |n| n.name.as_ref().map_or("host".into(), NsName::to_string))
     }
+}
+
+fn belongs_to(lab: &LabName) -> String {
+    format!("it belongs to the lab `{lab}`; take that down with `netlab down {lab}`, or choose another name")
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::Lab;
 use super::objects::NsId;
 use crate::action::Action;
-use crate::action::file_put::FilePut;
+use crate::action::file_put::{FilePut, dir_key};
 use crate::diag::{Code, Diagnostic, KernelError, Result, Site};
 use crate::kernel::fs::{self, FileState};
 
@@ -45,9 +45,14 @@ impl Lab {
             FileState::File { mode, uid, gid, .. } => (mode, uid, gid),
             _ => (0o644, nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw()),
         };
-        let mut dirs: Vec<PathBuf> =
-            path.ancestors().skip(1).take_while(|d| !d.exists()).map(Path::to_path_buf).collect();
-        dirs.reverse();
+        let mut dirs = Vec::new();
+        for dir in path.ancestors().skip(1) {
+            // A folder that is there only because of another lab goes with the last lab that uses it.
+            if dir.exists() && !self.holders.is_held(&dir_key(dir))? {
+                break;
+            }
+            dirs.insert(0, dir.to_path_buf());
+        }
         let state = FileState::File { text: text.into(), mode, uid, gid };
         let put = FilePut { path: path.into(), state, before, dirs, held: self.next_seq() };
         self.perform(site, Action::FilePut(put))

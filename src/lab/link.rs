@@ -41,7 +41,9 @@ impl Lab {
         }
         Err(match crate::diag::nearest(name, names.iter().map(String::as_str)) {
             Some(near) => error.help(format!("did you mean \"{near}\"?")),
-            None => error.help(format!("it has {}", names.join(", "))),
+            None => {
+                error.help(format!("it has {}", names.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ")))
+            }
         })
     }
 
@@ -125,6 +127,7 @@ impl Lab {
         let (from, made, made_at) = (object.key(), object.made, object.made_at);
         let dev = self.dev(id)?;
         if !made {
+            self.refuse_lo(from, &dev, "moved")?;
             return Err(self.not_ours(&format!("the link `{dev}`"), "move", Some(from)));
         }
         let netns = self.objects.netns(to)?.cookie;
@@ -150,10 +153,20 @@ impl Lab {
         let (link, made, made_at, birth) = (object.key(), object.made, object.made_at, object.birth);
         let dev = self.dev(id)?;
         if !made {
+            self.refuse_lo(link, &dev, "deleted")?;
             return Err(self.not_ours(&format!("the link `{dev}`"), "delete", Some(link)));
         }
         let made = if self.must_keep(made_at) { self.made_by(birth) } else { None };
         self.perform(site, Action::LinkDel(LinkDel { link, dev, made: made.map(Box::new) }))
+    }
+
+    /// The `lo` of the lab's own namespace was made by no step, and yet was not there before.
+    fn refuse_lo(&self, link: LinkKey, dev: &IfName, what: &str) -> Result<()> {
+        if dev.as_str() != "lo" || !self.objects.is_own_netns(link.netns) {
+            return Ok(());
+        }
+        Err(Diagnostic::new(Code::NotOurs, format!("`lo` belongs to its namespace and cannot be {what}"))
+            .help("netns(name, #{ lo: false }) leaves it down"))
     }
 
     fn made_by(&self, birth: LinkKey) -> Option<LinkAdd> {
@@ -210,7 +223,12 @@ impl Lab {
             return Err(self.not_ours(&format!("the link `{dev}`"), "change", Some(link)));
         }
         if !state.is_bridge_port() {
-            return Err(Diagnostic::new(Code::BadOption, format!("`{dev}` is no port of a bridge")).at(site.clone()));
+            return Err(Diagnostic::new(
+                Code::BadOption,
+                format!("`{dev}` is no port of a bridge, which these options are for"),
+            )
+            .help("plug it in first: link.master(bridge)")
+            .at(site.clone()));
         }
         self.perform(site, Action::PortSet(PortSet { link, dev, set, before: port_options(&state) }))
     }

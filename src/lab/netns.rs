@@ -65,7 +65,10 @@ impl Lab {
         match crate::diag::nearest(name, names.iter().map(String::as_str)) {
             Some(near) => error.help(format!("did you mean \"{near}\"?")),
             None if names.is_empty() => error.help(format!("there is none at all; netns(\"{name}\") makes it")),
-            None => error.help(format!("there is {}; netns(\"{name}\") makes it", names.join(", "))),
+            None => {
+                let is = if names.len() == 1 { "is" } else { "are" };
+                error.help(format!("there {is} {}; netns(\"{name}\") makes it", names.join(", ")))
+            }
         }
     }
 
@@ -96,7 +99,8 @@ impl Lab {
     pub fn del_netns(&mut self, site: &Site, id: NsId) -> Result<()> {
         let object = self.objects.netns(id)?;
         let Some(name) = object.name.clone() else {
-            return Err(Diagnostic::new(Code::NotOurs, "the host's namespace cannot be deleted"));
+            return Err(Diagnostic::new(Code::NotOurs, "the host's namespace cannot be deleted")
+                .help("what a lab made is deleted by `netlab down`, without a line in the script"));
         };
         if !object.made {
             return Err(self.not_ours(&format!("the namespace `{name}`"), "delete", None));

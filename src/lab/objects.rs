@@ -29,8 +29,8 @@ pub struct NetnsObject {
     pub name: Option<NsName>,
     /// Whether the lab made it.
     pub made: bool,
-    /// The number of steps that had been done when it was made.
-    pub made_at: Option<usize>,
+    /// The number of the step that made it.
+    pub made_at: Option<u64>,
     /// Where in the script it was made.
     pub site: Option<Site>,
     /// Where it was deleted.
@@ -46,8 +46,8 @@ pub struct LinkObject {
     pub kind: String,
     /// Whether the lab made it.
     pub made: bool,
-    /// The number of steps that had been done when it was made.
-    pub made_at: Option<usize>,
+    /// The number of the step that made it.
+    pub made_at: Option<u64>,
     /// The other end of a veth.
     pub peer: Option<LinkId>,
     /// The link it sits on.
@@ -98,7 +98,8 @@ pub struct Objects {
     by_key: HashMap<LinkKey, LinkId>,
     names: Names,
     next_index: HashMap<NetnsCookie, (u32, HashSet<u32>)>,
-    steps: usize,
+    /// The ifindexes that are taken in a namespace that was just made: the same in all of them.
+    taken_when_new: Option<HashSet<u32>>,
     last_seq: u64,
 }
 
@@ -111,20 +112,19 @@ impl Objects {
     }
 
     /// An action is about to be done: from here on what it makes may be there.
-    pub fn started(&mut self, action: &Action, site: &Site) {
-        self.last_seq += 1;
+    pub fn started(&mut self, seq: u64, action: &Action, site: &Site) {
+        self.last_seq = self.last_seq.max(seq);
         match action {
             Action::NetnsAdd(a) => {
-                let made_at = self.steps;
                 let id = self.add_netns(a.cookie, Some(a.name.clone()), true, Some(site.clone()));
-                self.netns[id.0].made_at = Some(made_at);
+                self.netns[id.0].made_at = Some(seq);
             }
             Action::NetnsAttach(a) => {
                 let id = self.add_netns(a.cookie, Some(a.name.clone()), false, Some(site.clone()));
                 self.netns[id.0].name = Some(a.name.clone());
                 self.names.insert(a.cookie, a.name.to_string());
             }
-            Action::LinkAdd(a) => self.add_made(a, site),
+            Action::LinkAdd(a) => self.add_made(seq, a, site),
             Action::LinkMove(a) => self.shift(a.from, Spot { key: a.to, name: a.dev.to_string() }),
             Action::LinkSet(a) => {
                 if let Some(name) = &a.set.name {
@@ -137,7 +137,6 @@ impl Objects {
 
     /// An action has been done.
     pub fn done(&mut self, action: &Action, site: &Site) {
-        self.steps += 1;
         match action {
             Action::LinkMove(a) => self.settle(a.to),
             Action::LinkSet(a) => self.settle(a.link),
@@ -237,8 +236,16 @@ impl Objects {
     pub fn link(&self, id: LinkId) -> Result<&LinkObject> {
         let object = &self.links[id.0];
         match &object.gone {
-            None => Ok(object),
             Some(gone) => Err(gone_error(&format!("the link `{}`", object.name()), object.site.as_ref(), gone)),
+            // A namespace takes its links along.
+            None => match self.by_cookie.get(&object.key().netns).map(|id| &self.netns[id.0]) {
+                Some(NetnsObject { gone: Some(gone), name, .. }) => {
+                    let place = name.as_ref().map_or("host", NsName::as_str);
+                    let what = format!("the link `{}` in the namespace `{place}`", object.name());
+                    Err(gone_error(&what, object.site.as_ref(), gone))
+                }
+                _ => Ok(object),
+            },
         }
     }
 
@@ -291,11 +298,6 @@ impl Objects {
         self.last_seq
     }
 
-    /// Sets the number of the last step, when a journal is taken up again.
-    pub(crate) fn set_last_seq(&mut self, seq: u64) {
-        self.last_seq = seq;
-    }
-
     /// The ifindex for the next link in a namespace. `taken` is asked once for those in use.
     ///
     /// In the lab's own namespaces they are small; elsewhere they begin at `far`, which the kernel's own counter does not
@@ -306,9 +308,15 @@ impl Objects {
         far: u32,
         taken: impl FnOnce() -> Result<Vec<u32>>,
     ) -> Result<u32> {
-        let own = self.is_own_netns(netns);
         if !self.next_index.contains_key(&netns) {
-            let taken: HashSet<u32> = taken()?.into_iter().collect();
+            let own = self.is_own_netns(netns);
+            let taken = match &self.taken_when_new {
+                Some(taken) if own => taken.clone(),
+                _ => taken()?.into_iter().collect(),
+            };
+            if own {
+                self.taken_when_new.get_or_insert_with(|| taken.clone());
+            }
             let first = if own { taken.iter().max().map_or(1, |m| m + 1) } else { far };
             self.next_index.insert(netns, (first, taken));
         }
@@ -320,7 +328,7 @@ impl Objects {
         Ok(*next - 1)
     }
 
-    fn add_made(&mut self, add: &LinkAdd, site: &Site) {
+    fn add_made(&mut self, seq: u64, add: &LinkAdd, site: &Site) {
         let mut ids = Vec::new();
         for end in add.ends() {
             let key = end.link.key();
@@ -328,7 +336,7 @@ impl Objects {
                 spots: vec![Spot { key, name: end.link.name.to_string() }],
                 kind: add.kind.name().into(),
                 made: true,
-                made_at: Some(self.steps),
+                made_at: Some(seq),
                 peer: None,
                 parent: add.kind.parent(),
                 group: end.link.group,
@@ -397,5 +405,5 @@ fn nowhere() -> Site {
 fn gone_error(what: &str, made: Option<&Site>, gone: &Site) -> Box<Diagnostic> {
     let made = made.map_or_else(String::new, |site| format!(" (made in line {})", site.line));
     let how = if gone.line == 0 { "was undone".into() } else { format!("was deleted in line {}", gone.line) };
-    Diagnostic::new(Code::HandleGone, format!("{what}{made} {how}"))
+    Diagnostic::new(Code::HandleGone, format!("{what}{made} {how}")).help("make it again, or use it before that")
 }

@@ -1,15 +1,18 @@
 //! The proof that a lab left nothing behind: what the host held before, compared with what it holds now.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::objects::Objects;
+use crate::action::Action;
 use crate::diag::{Code, Diagnostic, KernelError, Result};
+use crate::kernel::effect;
 use crate::kernel::neigh::Table;
 use crate::kernel::netns;
-use crate::kernel::space::Kernel;
+use crate::kernel::space::{Kernel, NetnsCookie};
 use crate::probe::state::{addr, link, neigh, route, rule};
 
 /// What the host holds, line by line. A few dumps: no walk over all settings, so that a lab that only makes things of its
@@ -103,7 +106,10 @@ impl Digest {
     pub fn save(&self, dir: &Path) -> Result<()> {
         let path = dir.join(FILE);
         let text = serde_json::to_string(self).unwrap_or_default();
-        fs::write(&path, text).map_err(|e| {
+        // Beside and renamed: other labs that go write this file too, and may be killed at it.
+        let beside = dir.join(format!("{FILE}.{}", std::process::id()));
+        effect::here();
+        fs::write(&beside, text).and_then(|()| fs::rename(&beside, &path)).map_err(|e| {
             Diagnostic::new(Code::BadFile, "cannot write down what the host holds")
                 .kernel(KernelError::from_io(format!("write {}", path.display()), &e))
         })
@@ -114,18 +120,88 @@ impl Digest {
         serde_json::from_str(&fs::read_to_string(dir.join(FILE)).ok()?).ok()
     }
 
-    /// What differs from an earlier moment, without what belongs to links and namespaces that are named in `others`.
-    pub fn differences(&self, before: &Self, others: &HashSet<String>) -> Vec<Difference> {
-        let keys: std::collections::BTreeSet<&String> = before.lines.keys().chain(self.lines.keys()).collect();
+    /// What differs from an earlier moment.
+    pub fn differences(&self, before: &Self) -> Vec<Difference> {
+        let keys: BTreeSet<&String> = before.lines.keys().chain(self.lines.keys()).collect();
+        // What is on a link that came or went is said by that link's own line.
+        let came_or_went = |link: &str| {
+            let line = format!("link {link}");
+            before.lines.contains_key(&line) != self.lines.contains_key(&line)
+        };
         keys.into_iter()
             .filter(|key| before.lines.get(*key) != self.lines.get(*key))
-            .filter(|key| !others.iter().any(|other| is_about(key, other)))
+            .filter(|key| !link_of(key).is_some_and(came_or_went))
             .map(|key| Difference {
                 what: key.clone(),
                 before: before.lines.get(key).cloned(),
                 now: self.lines.get(key).cloned(),
             })
             .collect()
+    }
+
+    /// Takes out the lines that a lab explains which has gone, and is gone with it: what `now` still holds was the user's,
+    /// who may well have a default route and permanent neighbours too. Whether there were any.
+    pub fn remove(&mut self, trail: &Trail, now: &Self) -> bool {
+        let count = self.lines.len();
+        let stays = |key: &String, line: &String| !key.starts_with("setting ") && now.lines.get(key) == Some(line);
+        self.lines.retain(|key, line| stays(key, line) || !trail.explains(key));
+        self.lines.len() < count
+    }
+}
+
+/// What a lab may have written on the host: the lines of a digest that it explains.
+#[derive(Debug, Default)]
+pub struct Trail {
+    links: HashSet<String>,
+    lines: HashSet<String>,
+    starts: Vec<String>,
+}
+
+impl Trail {
+    /// Reads it off a lab's objects and actions.
+    pub fn of<'a>(objects: &Objects, actions: impl Iterator<Item = &'a Action>, host: NetnsCookie) -> Self {
+        let mut trail = Self::default();
+        for netns in objects.named_netns().filter_map(|n| n.name.as_ref()) {
+            trail.lines.insert(format!("namespace {netns}"));
+        }
+        for link in objects.made_links().flat_map(|l| &l.spots).filter(|s| s.key.netns == host) {
+            trail.lines.insert(format!("link {}", link.name));
+            trail.links.insert(link.name.clone());
+        }
+        for action in actions {
+            match action {
+                Action::AddrAdd(a) if a.link.netns == host => {
+                    trail.lines.insert(format!("address {} on {}", a.addr, a.dev));
+                }
+                Action::RouteAdd(a) if a.netns == host => trail.starts.push(format!("route {} ", a.route.dst)),
+                Action::RouteReplace(a) if a.netns == host => trail.starts.push(format!("route {} ", a.route.dst)),
+                Action::RuleAdd(a) if a.netns == host => {
+                    let family = if a.rule.v6 { "inet6" } else { "inet" };
+                    trail.starts.push(format!("rule {family} {} ", a.rule.priority));
+                }
+                Action::NeighAdd(a) if a.link.netns == host => trail.starts.push("neighbour ".into()),
+                Action::SysctlSet(a) if a.netns == host => {
+                    trail.starts.extend(a.before.iter().map(|(path, _)| format!("setting {}", path.display())));
+                }
+                _ => {}
+            }
+        }
+        trail
+    }
+
+    /// Whether a line can come from this lab.
+    pub fn explains(&self, key: &str) -> bool {
+        self.lines.contains(key)
+            || self.starts.iter().any(|start| key.starts_with(start))
+            || link_of(key).is_some_and(|link| self.links.contains(link))
+    }
+}
+
+/// The link that a line is about, other than the link's own: what is on it, or a setting of it.
+fn link_of(key: &str) -> Option<&str> {
+    match key.strip_prefix("setting /proc/sys/net/") {
+        Some(path) => path.split('/').skip_while(|part| !matches!(*part, "conf" | "neigh")).nth(1),
+        None => key.rsplit_once(" on ").map(|(_, link)| link),
     }
 }
 
@@ -148,16 +224,12 @@ fn walk(dir: &Path, lines: &mut BTreeMap<String, String>) {
 /// The file beside the journal.
 const FILE: &str = "host.json";
 
-/// Whether a line is about a link or namespace of that name.
-fn is_about(key: &str, name: &str) -> bool {
-    key == format!("link {name}") || key == format!("namespace {name}") || key.ends_with(&format!(" on {name}"))
-}
-
 impl std::fmt::Display for Difference {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let bracketed = |text: &str| if text.is_empty() { String::new() } else { format!(" ({text})") };
         match (&self.before, &self.now) {
-            (None, Some(now)) => write!(f, "{} is there and was not ({now})", self.what),
-            (Some(before), None) => write!(f, "{} is gone ({before})", self.what),
+            (None, Some(now)) => write!(f, "{} is there and was not{}", self.what, bracketed(now)),
+            (Some(before), None) => write!(f, "{} is gone{}", self.what, bracketed(before)),
             (before, now) => {
                 write!(
                     f,

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::objects::{LinkObject, Objects};
-use super::proof::{Difference, Digest};
+use super::proof::{Difference, Digest, Trail};
 use super::{Lab, Savepoint};
 use crate::action::link_del::{Doomed, delete_all};
 use crate::action::{Action, Subject, Undone};
@@ -64,13 +64,15 @@ impl Ending {
 impl Lab {
     /// Takes back everything and, if nothing is left, removes the lab's folder.
     pub fn undo_all(mut self) -> Ending {
-        self.stop.reset();
+        let trail = Trail::of(&self.objects, self.steps.iter().map(|(_, s)| &s.action), self.header.host);
         self.savepoints.clear();
         let before = Digest::load(&self.store.dir(&self.header.lab));
         let undoing = self.rollback(Savepoint(0));
-        let others = self.others();
         let now = before.as_ref().and_then(|before| Digest::read(&mut self.kernel, before.settings).ok());
-        let differences = before.zip(now).map(|(before, now)| now.differences(&before, &others));
+        if let Some(now) = &now {
+            self.forget_elsewhere(&trail, now);
+        }
+        let differences = before.zip(now).map(|(before, now)| self.unexplained(now.differences(&before)));
         let mut ending = Ending { undoing, differences };
         let result = if ending.is_complete() {
             self.close(Outcome::Down).and_then(|()| self.forget())
@@ -86,7 +88,7 @@ impl Lab {
     /// Takes back what was done since a savepoint.
     pub fn rollback(&mut self, to: Savepoint) -> Undoing {
         let mut undoing = Undoing::default();
-        let plan = plan(&self.steps[to.0.min(self.steps.len())..], &self.objects);
+        let plan = plan(&self.steps[self.steps.partition_point(|(seq, _)| *seq < to.0)..], &self.objects);
         let mut covered = Vec::new();
         for piece in plan {
             if let Some(signal) = self.stop.signal() {
@@ -295,17 +297,32 @@ impl Lab {
         self.steps.iter().find(|(s, _)| *s == seq).map(|(_, step)| step.phase)
     }
 
-    /// The names of links and namespaces of other labs that are up, which are not this lab's to explain.
-    fn others(&self) -> HashSet<String> {
-        let mut names = HashSet::new();
+    /// The differences that no other lab explains. Their journals are read only if there are any.
+    fn unexplained(&self, mut differences: Vec<Difference>) -> Vec<Difference> {
+        if differences.is_empty() {
+            return differences;
+        }
         for lab in self.store.labs().into_iter().filter(|l| *l != self.header.lab) {
             let Ok(state) = log::read(&self.store.journal(&lab)) else { continue };
             let Some(header) = &state.header else { continue };
             let objects = super::open::read_objects(header, &state);
-            names.extend(objects.named_netns().filter_map(|n| n.name.as_ref().map(NsName::to_string)));
-            names.extend(objects.made_links().flat_map(|l| l.spots.iter().map(|s| s.name.clone())));
+            let trail = Trail::of(&objects, state.steps.values().map(|s| &s.action), header.host);
+            differences.retain(|d| !trail.explains(&d.what));
         }
-        names
+        differences
+    }
+
+    /// What this lab made stood on the host when other labs began, and is in their pictures of it: it is taken out there.
+    fn forget_elsewhere(&self, trail: &Trail, now: &Digest) {
+        for lab in self.store.labs().into_iter().filter(|l| *l != self.header.lab) {
+            let dir = self.store.dir(&lab);
+            if let Some(mut digest) = Digest::load(&dir)
+                && digest.remove(trail, now)
+            {
+                // If this fails, that lab will say that something is gone: a line too many, and nothing worse.
+                let _ = digest.save(&dir);
+            }
+        }
     }
 }
 

@@ -22,6 +22,9 @@ impl Lab {
             let link = self.objects.link_by_key(crate::kernel::link::LinkKey { netns, index })?;
             Some(self.objects.link(link).ok()?.name().to_owned())
         });
+        for via in route.via.iter().chain(route.nexthops.iter().filter_map(|h| h.via.as_ref())) {
+            crate::action::route::refuse_own(netns, *via, &mut self.context()).map_err(|e| e.at(site.clone()))?;
+        }
         if !replace {
             return self.perform(site, Action::RouteAdd(RouteAdd { netns, route, dev }));
         }

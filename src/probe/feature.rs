@@ -218,3 +218,19 @@ const LO: u32 = 1;
 fn invalid() -> KernelError {
     KernelError::new("probe", libc::EINVAL)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_feature_names_its_option() {
+        assert_eq!(has("nosuch"), None);
+        let why = Some(KernelError::new("RTM_NEWLINK", libc::EOPNOTSUPP));
+        let vlan = Feature { name: "vlan", works: Some(false), needs: "CONFIG_VLAN_8021Q", module: "8021q", why };
+        let error = vlan.require().unwrap_err();
+        assert_eq!(error.message, "this kernel has no `vlan` (CONFIG_VLAN_8021Q)");
+        assert_eq!(error.code.exit_code(), 3);
+        assert!(Feature { works: None, ..vlan }.require().is_ok());
+    }
+}

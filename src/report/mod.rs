@@ -1,11 +1,13 @@
 //! How an error looks: with the line of the script and a caret, or as JSON.
 
+mod drawing;
+
 use std::fmt;
 
-use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
+use miette::{LabeledSpan, NamedSource, SourceCode};
 use serde_json::{Value, json};
 
-use crate::diag::{Diagnostic, Site};
+use crate::diag::{KernelError, Site};
 use crate::script::error::Trace;
 
 /// The texts that errors point into.
@@ -25,17 +27,10 @@ impl Sources {
     }
 }
 
-/// Writes an error for a person.
+/// Writes an error for a person: what happened, the line of the script, the calls that led there, what to type next, and
+/// the kernel's own words last.
 pub fn text(trace: &Trace, sources: &Sources, color: bool, width: usize) -> String {
-    let theme = if color { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
-    let handler = GraphicalReportHandler::new_themed(theme).with_width(width).with_links(false);
-    let shown = Shown::new(trace, sources);
-    let mut out = String::new();
-    if handler.render_report(&mut out, &shown).is_err() {
-        // Only a formatter that fails can cause this; the bare words must come through.
-        out = format!("error[{}]: {}\n", trace.error.code, trace.error.message);
-    }
-    out
+    drawing::draw(&Shown::new(trace, sources), color, width)
 }
 
 /// Writes an error for a program.
@@ -64,80 +59,79 @@ pub fn json(trace: &Trace) -> Value {
     })
 }
 
-/// An error as miette takes it.
-#[derive(Debug)]
+/// An error as miette takes it. The calls that led to it are its related ones, the kernel's words its cause.
+#[derive(Debug, Default)]
 struct Shown {
     code: String,
     message: String,
     help: Option<String>,
     source: Option<NamedSource<String>>,
-    labels: Vec<LabeledSpan>,
-    others: Vec<Shown>,
+    label: Option<LabeledSpan>,
+    calls: Vec<Shown>,
+    kernel: Option<Box<Shown>>,
 }
 
 impl Shown {
     fn new(trace: &Trace, sources: &Sources) -> Self {
         let error = &trace.error;
+        let words = |k: &KernelError| Box::new(Self { message: k.to_string(), ..Self::default() });
         let mut shown = Self {
             code: error.code.to_string(),
             message: error.message.clone(),
-            help: help(error),
-            source: None,
-            labels: Vec::new(),
-            others: Vec::new(),
+            help: error.help.clone(),
+            kernel: error.kernel.as_ref().map(words),
+            ..Self::default()
         };
-        let Some(site) = error.site.as_ref().filter(|s| s.line > 0) else { return shown };
-        let Some(text) = sources.text(&site.file) else {
-            shown.message = format!("{} ({site})", shown.message);
-            return shown;
-        };
-        shown.labels.extend(span(&text, site, "here"));
+        shown.point(error.site.as_ref(), None, sources);
         for (at, what) in &trace.calls {
-            if at.file == site.file {
-                shown.labels.extend(span(&text, at, what));
-            } else if let Some(text) = sources.text(&at.file) {
-                shown.others.push(Self {
-                    code: String::new(),
-                    message: what.clone(),
-                    help: None,
-                    labels: span(&text, at, "here").into_iter().collect(),
-                    source: Some(NamedSource::new(&at.file, text)),
-                    others: Vec::new(),
-                });
-            }
+            let mut call = Self { message: what.clone(), ..Self::default() };
+            call.point(Some(at), Some(what), sources);
+            shown.calls.push(call);
         }
-        shown.source = Some(NamedSource::new(&site.file, text));
         shown
     }
-}
 
-/// The hint, with the kernel's own words on the last line, to be searched for.
-fn help(error: &Diagnostic) -> Option<String> {
-    let kernel = error.kernel.as_ref().map(|k| format!("kernel: {k}"));
-    match (&error.help, kernel) {
-        (Some(help), Some(kernel)) => Some(format!("{help}\n{kernel}")),
-        (Some(help), None) => Some(help.clone()),
-        (None, kernel) => kernel,
+    /// Points to a place. One whose text cannot be had is put into words.
+    fn point(&mut self, site: Option<&Site>, label: Option<&str>, sources: &Sources) {
+        let Some(site) = site.filter(|s| s.line > 0) else { return };
+        match sources.text(&site.file) {
+            Some(text) => {
+                self.label = span(&text, site, label);
+                self.source = Some(NamedSource::new(&site.file, text));
+            }
+            None => self.message = format!("{} ({site})", self.message),
+        }
     }
 }
 
-/// The characters that a place means: the word that begins there.
-fn span(text: &str, site: &Site, label: &str) -> Option<LabeledSpan> {
+/// The characters that a place means: the word, string or operator that begins there.
+fn span(text: &str, site: &Site, label: Option<&str>) -> Option<LabeledSpan> {
+    let label = label.map(str::to_owned);
     let mut start = 0;
     for (number, line) in text.split_inclusive('\n').enumerate() {
         if number + 1 == site.line {
             let bare = line.trim_end_matches(['\n', '\r']);
             let from = bare.char_indices().nth(site.column.saturating_sub(1)).map_or(bare.len(), |(i, _)| i);
             let rest = &bare[from..];
-            let word = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len()).max(1);
-            // miette drops a label at the very end of a file, so it points to the last character there.
-            let from = if rest.is_empty() { from.saturating_sub(1) } else { from };
-            return Some(LabeledSpan::new(Some(label.into()), start + from, word));
+            return Some(LabeledSpan::new(label, start + from, word(rest).max(1).min(text.len() - start - from)));
         }
         start += line.len();
     }
-    let end = text.trim_end().len();
-    (end > 0).then(|| LabeledSpan::new(Some(label.into()), end - 1, 1))
+    // Rhai reports what is missing at the end on the line after the last.
+    let last = text.trim_end().char_indices().last()?;
+    Some(LabeledSpan::new(label, last.0, last.1.len_utf8()))
+}
+
+/// The length of the word that a text begins with.
+fn word(rest: &str) -> usize {
+    let is_name = |c: char| c.is_alphanumeric() || c == '_';
+    match rest.chars().next() {
+        Some(quote @ ('"' | '`')) => rest[1..].find(quote).map_or(rest.trim_end().len(), |end| end + 2),
+        Some(c) if is_name(c) => rest.find(|c| !is_name(c)).unwrap_or(rest.len()),
+        Some(c) if "=!<>&|+-*/%^".contains(c) => rest.find(|c| !"=!<>&|+-*/%^".contains(c)).unwrap_or(rest.len()),
+        Some(c) => c.len_utf8(),
+        None => 0,
+    }
 }
 
 impl fmt::Display for Shown {
@@ -162,14 +156,57 @@ impl miette::Diagnostic for Shown {
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        if self.labels.is_empty() { None } else { Some(Box::new(self.labels.iter().cloned())) }
+        self.label.as_ref().map(|label| Box::new(std::iter::once(label.clone())) as Box<_>)
     }
 
     fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn miette::Diagnostic> + 'a>> {
-        if self.others.is_empty() {
-            None
-        } else {
-            Some(Box::new(self.others.iter().map(|o| o as &dyn miette::Diagnostic)))
-        }
+        Some(Box::new(self.calls.iter().map(|o| o as &dyn miette::Diagnostic)))
+    }
+
+    fn diagnostic_source(&self) -> Option<&dyn miette::Diagnostic> {
+        self.kernel.as_deref().map(|k| k as &dyn miette::Diagnostic)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diag::{Code, Diagnostic};
+
+    fn site(file: &str, line: usize, column: usize) -> Site {
+        Site { file: file.into(), line, column }
+    }
+
+    fn drawn(text: &str, at: (usize, usize), calls: &[(usize, usize)]) -> String {
+        let error = Diagnostic::new(Code::NoSuchLink, "there is no link `x`").help("did you mean `y`?");
+        let kernel = KernelError::new("RTM_GETLINK", libc::ENODEV);
+        let calls = calls.iter().map(|(l, c)| (site("a.rhai", *l, *c), "in the call of `f`".into())).collect();
+        let trace = Trace { error: error.kernel(kernel).at(site("a.rhai", at.0, at.1)), calls };
+        super::text(&trace, &Sources::new("a.rhai", text), false, 60)
+    }
+
+    #[test]
+    fn an_error_with_its_call() {
+        assert_eq!(
+            drawn("fn f(x) {\n\thost[x]\n}\n\n\n\n\n\n\nf(\"x\");\n", (2, 2), &[(10, 1)]),
+            "error[NL0105]: there is no link `x`\n  --> a.rhai:2:2\n   |\n 2 |     host[x]\n   |     ^^^^\n   |\n10 | f(\"x\");\n   \
+             | - in the call of `f`\n  help: did you mean `y`?\n  kernel: RTM_GETLINK → ENODEV: No such device\n"
+        );
+    }
+
+    #[test]
+    fn odd_places() {
+        let tail = "  help: did you mean `y`?\n  kernel: RTM_GETLINK → ENODEV: No such device\n";
+        let head = "error[NL0105]: there is no link `x`\n";
+        // Past the end, past the line, wide characters, and a line that is far too long.
+        let body = |text: &str| text.strip_prefix(head).and_then(|t| t.strip_suffix(tail)).unwrap_or(text).to_owned();
+        assert_eq!(body(&drawn("if a {\n", (2, 1), &[])), " --> a.rhai:1:6\n  |\n1 | if a {\n  |      ^\n");
+        assert_eq!(body(&drawn("ab\ncd\n", (1, 9), &[])), " --> a.rhai:1:3\n  |\n1 | ab\n  |   ^\n");
+        assert_eq!(body(&drawn("/*網*/ up()", (1, 7), &[])), " --> a.rhai:1:7\n  |\n1 | /*網*/ up()\n  |        ^^\n");
+        assert_eq!(body(&drawn("", (1, 1), &[])), " --> a.rhai\n");
+        let long = format!("{}up(){}", "x ".repeat(5000), " y".repeat(5000));
+        let lines = body(&drawn(&long, (1, 10001), &[]));
+        assert!(lines.lines().all(|l| l.chars().count() <= 60), "{lines}");
+        assert!(lines.contains("… ") && lines.contains("up()") && lines.contains("^^"), "{lines}");
     }
 }

@@ -7,9 +7,28 @@ use super::options::Options;
 use super::raise::wrong;
 use super::session::Session;
 use super::values::{Cable, Link, Ns, PortValue, Program, Subnet, kind};
-use crate::diag::{Code, Result, Site};
+use crate::diag::{Code, Diagnostic, Result, Site};
 use crate::lab::Lab;
 use crate::lab::objects::{LinkId, NsId};
+
+/// A whole number of a type that the kernel has.
+pub trait Whole: TryFrom<i64> {
+    /// The least and the most that a script can give.
+    const RANGE: (i64, i64);
+}
+
+macro_rules! whole {
+    ($($number:ty),*) => { $(impl Whole for $number { const RANGE: (i64, i64) = (<$number>::MIN as i64, <$number>::MAX as i64); })* };
+}
+whole!(u8, u16, u32, i32);
+
+impl Whole for u64 {
+    const RANGE: (i64, i64) = (0, i64::MAX);
+}
+
+impl Whole for usize {
+    const RANGE: (i64, i64) = (0, i64::MAX);
+}
 
 /// A call of one of our functions.
 pub struct Call<'a> {
@@ -126,10 +145,14 @@ impl Call<'_> {
     ///
     /// # Errors
     /// `NL0204`, and `NL0106` if it does not fit.
-    pub fn number<T: TryFrom<i64>>(&self, i: usize, what: &str) -> Result<T> {
+    pub fn number<T: Whole>(&self, i: usize, what: &str) -> Result<T> {
         let value = self.int(i)?;
-        T::try_from(value)
-            .map_err(|_| crate::diag::Diagnostic::new(Code::OutOfRange, format!("{what} {value} is out of range")))
+        T::try_from(value).map_err(|_| {
+            Diagnostic::new(
+                Code::OutOfRange,
+                format!("{what} {value} is out of range: {} to {}", T::RANGE.0, T::RANGE.1),
+            )
+        })
     }
 
     /// An argument as a list of options; an empty one if it is not there.
@@ -170,22 +193,24 @@ impl Call<'_> {
     /// # Errors
     /// `NL0204`.
     pub fn get<T: Clone + 'static>(&self, i: usize, wanted: &str) -> Result<T> {
-        let Some(value) = self.args.get(i) else { return Err(self.wrong(format!("argument {} is missing", i + 1))) };
+        let Some(value) = self.args.get(i) else {
+            return Err(self.wrong(format!("argument {} of `{}` is missing", i + 1, self.function.name)));
+        };
         value.clone().try_cast::<T>().ok_or_else(|| self.mistaken(i, wanted))
     }
 
     /// The error for an argument of the wrong kind.
-    pub fn mistaken(&self, i: usize, wanted: &str) -> Box<crate::diag::Diagnostic> {
+    pub fn mistaken(&self, i: usize, wanted: &str) -> Box<Diagnostic> {
         let is = self.args.get(i).map_or("missing", kind);
         self.wrong(format!("argument {} of `{}` is {is}, not {wanted}", i + 1, self.function.name))
     }
 
     /// An error about the arguments, with the signature.
-    pub fn wrong(&self, message: String) -> Box<crate::diag::Diagnostic> {
+    pub fn wrong(&self, message: String) -> Box<Diagnostic> {
         wrong(message).help(format!("it is called like this: {}", self.function.signature()))
     }
 
-    fn receiver(&self) -> Box<crate::diag::Diagnostic> {
+    fn receiver(&self) -> Box<Diagnostic> {
         wrong(format!("`{}` cannot be called on {}", self.function.name, kind(&self.this)))
     }
 }

@@ -8,7 +8,7 @@ use rhai::{Dynamic, Engine, EvalAltResult, ImmutableString, Map, Module, NativeC
 
 use super::args::Call;
 use super::function::{self, Form, Function};
-use super::import::Folder;
+use super::import::{Folder, Imports};
 use super::raise::{ScriptError, raise, site, wrong};
 use super::session::Shared;
 use super::topology::Library;
@@ -20,11 +20,11 @@ use crate::lab::objects::HOST;
 /// The most operations of a script: some minutes of pure computing.
 const MAX_OPERATIONS: u64 = 500_000_000;
 /// The deepest nesting of calls.
-const MAX_CALLS: usize = 64;
+pub(super) const MAX_CALLS: usize = 64;
 /// The deepest nesting of expressions, at the top and in functions.
 const MAX_DEPTH: (usize, usize) = (128, 64);
 /// The longest string in bytes, and the most elements of an array or a map.
-const MAX_SIZES: (usize, usize, usize) = (16 << 20, 1 << 20, 1 << 18);
+pub(super) const MAX_SIZES: (usize, usize, usize) = (16 << 20, 1 << 20, 1 << 18);
 
 /// An engine for one script. `folder` is where its imports are looked for.
 ///
@@ -47,8 +47,8 @@ pub fn build(session: &Shared, args: &[String], folder: &Path) -> crate::diag::R
     attempt::register(&mut engine, session)
         .map_err(|e| Diagnostic::new(Code::Internal, format!("the syntax of `attempt` is refused: {e}")))?;
     constants(&mut engine, args);
-    engine.set_module_resolver(Folder::new(folder, args));
-    engine.on_print(|text| crate::script::engine::say(text));
+    engine.set_module_resolver(Imports(Folder::new(folder, args, session)));
+    engine.on_print(say);
     Ok(engine)
 }
 
@@ -184,9 +184,13 @@ fn functions(engine: &mut Engine, session: &Shared) {
         let receiver = usize::from(function.of != Of::Free);
         calls.extend((function.arity.0..=function.arity.1).map(|n| (function.name, n + receiver)));
     }
-    for (name, count) in calls {
+    // Rhai's own functions name their types, and an exact type wins over any: its `sleep`, which no signal ends, would be
+    // called in the place of ours.
+    let numbers = [TypeId::of::<i64>(), TypeId::of::<f64>()];
+    let exact = calls.iter().filter(|(_, count)| *count == 1).flat_map(|(name, _)| numbers.map(|n| (*name, vec![n])));
+    let any = calls.iter().map(|(name, count)| (*name, vec![TypeId::of::<Dynamic>(); *count]));
+    for (name, types) in exact.chain(any) {
         let (session, library) = (session.clone(), library.clone());
-        let types = vec![TypeId::of::<Dynamic>(); count];
         engine.register_raw_fn(name, types, move |ctx: NativeCallContext<'_>, args: &mut [&mut Dynamic]| {
             let args: Vec<Dynamic> = args.iter().map(|a| a.flatten_clone()).collect();
             call(&session, &library, &ctx, name, args)

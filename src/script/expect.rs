@@ -50,18 +50,24 @@ fn expect(c: &mut Call<'_>) -> Result<Dynamic> {
     let text = if c.has(1) { Some(c.text(1)?) } else { None };
     let given = c.args[0].clone();
     if let Ok(holds) = given.as_bool() {
-        let what = text.unwrap_or_else(|| "this does not hold".into());
-        return if holds {
-            Ok(Dynamic::UNIT)
-        } else {
-            Err(Diagnostic::new(Code::ExpectFailed, format!("expected: {what}")))
-        };
+        let what = text.map_or_else(
+            || "this was expected to hold, but it is false".to_owned(),
+            |text| format!("expected: {text}; but it is false"),
+        );
+        return if holds { Ok(Dynamic::UNIT) } else { Err(Diagnostic::new(Code::ExpectFailed, what)) };
     }
     let Some(probe) = given.read_lock::<Map>().map(|m| m.clone()) else {
-        return Err(c.mistaken(0, &format!("a probe or a bool ({} can be compared with something)", kind(&given))));
+        return Err(Diagnostic::new(
+            Code::WrongArguments,
+            format!("`expect` takes a probe or a bool, this is {}", kind(&given)),
+        )
+        .help("compare it with something: expect(x == 1)"));
     };
     let Some(ok) = probe.get("ok").and_then(|ok| ok.as_bool().ok()) else {
-        return Err(c.mistaken(0, "a probe or a bool: this map has no `ok`"));
+        return Err(Diagnostic::new(
+            Code::WrongArguments,
+            "`expect` takes a probe or a bool, this is a map without an `ok`",
+        ));
     };
     if ok {
         return Ok(Dynamic::UNIT);

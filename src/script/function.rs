@@ -3,6 +3,7 @@
 use rhai::Dynamic;
 
 use super::args::Call;
+use super::error::count;
 use super::values::Of;
 use crate::diag::Result;
 
@@ -45,6 +46,21 @@ impl Function {
             Form::Property(_) => format!("{receiver}{}", self.name),
             _ => format!("{receiver}{}({})", self.name, self.params),
         }
+    }
+
+    /// The sentence for a call with another number of arguments.
+    pub fn wants(&self, given: usize) -> String {
+        let takes = match self.arity {
+            (0, 0) => "no arguments".to_owned(),
+            (least, most) if least == most => count(least, "argument"),
+            (least, most) => format!("{least} to {}", count(most, "argument")),
+        };
+        let here = match given {
+            0 => "here are none".to_owned(),
+            1 => "here is 1".to_owned(),
+            n => format!("here are {n}"),
+        };
+        format!("`{}` takes {takes}, {here}", self.name)
     }
 
     /// Whether it is read without parentheses.

@@ -6,7 +6,7 @@ use super::args::Call;
 use super::bridge::bridge_options;
 use super::function::{Form, Function};
 use super::place::port_options;
-use super::values::{Link, Of, kind};
+use super::values::{Link, Of};
 use crate::action::link_set::LinkChange;
 use crate::diag::{Code, Diagnostic, Result};
 use crate::kernel::addr::AddrSpec;
@@ -73,7 +73,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         gives: "the link",
         doc: "Sets the largest packet that the link takes, in bytes. Below 1280 the kernel switches IPv6 off on it.\n\n```rhai\nlet wire = veth(netns(\"a\"), netns(\"b\"));\nwire.a.mtu(1400);\nexpect(wire.a.mtu == 1400);\n```",
         form: Form::Call(|c| {
-            let mtu = c.number(0, "MTU")?;
+            let mtu = mtu(c)?;
             set(c, LinkSet { mtu: Some(mtu), ..LinkSet::default() }, "change the MTU of")
         }),
     },
@@ -252,7 +252,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         gives: "the wire",
         doc: "Sets the MTU of both ends.\n\n```rhai\nveth(netns(\"a\"), netns(\"b\")).mtu(9000);\n```",
         form: Form::Call(|c| {
-            let mtu = c.number(0, "MTU")?;
+            let mtu = mtu(c)?;
             both(c, LinkSet { mtu: Some(mtu), ..LinkSet::default() })
         }),
     },
@@ -269,6 +269,14 @@ pub(super) const FUNCTIONS: &[Function] = &[
         }),
     },
 ];
+
+/// What a link takes depends on its kind, and the kernel says it; a negative number is wrong for all.
+fn mtu(c: &Call<'_>) -> Result<u32> {
+    let given = c.int(0)?;
+    u32::try_from(given).map_err(|_| {
+        Diagnostic::new(Code::OutOfRange, format!("MTU {given} is out of range: most links take 68 to 65535"))
+    })
+}
 
 fn set(c: &mut Call<'_>, set: LinkSet, verb: &str) -> Result<Dynamic> {
     let (id, site) = (c.link()?, c.site.clone());
@@ -343,7 +351,7 @@ fn scope(given: Dynamic) -> Result<u8> {
         "link" => Ok(253),
         "host" => Ok(254),
         other => other.parse().map_err(|_| {
-            Diagnostic::new(Code::BadOption, format!("`scope` is {}, which is no scope", kind(&given)))
+            Diagnostic::new(Code::BadOption, format!("there is no scope `{other}`"))
                 .help("it is \"global\", \"site\", \"link\" or \"host\"")
         }),
     }

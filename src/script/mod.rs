@@ -16,6 +16,7 @@ pub mod labs;
 pub mod link;
 pub mod netns;
 pub mod options;
+pub mod parse;
 pub mod place;
 pub mod probe;
 pub mod program;

@@ -23,7 +23,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function {
         of: Of::Free,
         name: "netns",
-        params: "name, #{ forward, lo, dns, sysctl }?",
+        params: "name, #{ forward, lo, dns, sysctl }? | prefix, 1..=3, #{ … }?",
         arity: (1, 3),
         gives: "namespace, or an array of them",
         doc: "Makes a namespace, with `lo` set up and without forwarding.\n\nWith a prefix and a range it makes several, numbered: `netns(\"h\", 1..=100)` gives an array of `h1` to `h100`.\n\n* `forward` - whether it passes packets on; a new namespace does not unless told to\n* `lo` - whether `lo` is set up; `false` for lessons that need it down\n* `dns` - the text of its resolv.conf, or name servers: `[\"10.0.0.53\"]`\n* `sysctl` - settings: `#{ \"net.ipv4.conf.all.rp_filter\": \"2\" }`\n\n```rhai\nlet router = netns(\"router\", #{ forward: true });\n```",
@@ -268,7 +268,7 @@ fn make(c: &mut Call<'_>) -> Result<Dynamic> {
         match (c.args[1].clone().try_cast::<RangeInclusive<i64>>(), c.args[1].clone().try_cast::<Range<i64>>()) {
             (Some(range), _) => range.collect(),
             (None, Some(range)) => range.collect(),
-            _ => return Err(c.mistaken(1, "a range: 1..=100")),
+            _ => return Err(c.mistaken(1, "a range such as 1..=3")),
         };
     // All names are looked at before the first is made.
     let names: Vec<String> = numbers.iter().map(|n| format!("{prefix}{n}")).collect();
@@ -284,16 +284,11 @@ fn make(c: &mut Call<'_>) -> Result<Dynamic> {
 fn make_one(c: &mut Call<'_>, name: &str, options: &NetnsOptions) -> Result<NsId> {
     const FORWARD: &str = "net.ipv4.ip_forward";
     let (name, site) = (NsName::new(name)?, c.site.clone());
-    let known = c.session.inherits_forwarding;
     let lab = c.lab()?;
     let id = lab.add_netns(&site, name, options.lo)?;
-    // The kernel copies this from its first namespace, which Docker switches on: a lab must not depend on that.
-    let inherits = match known {
-        Some(inherits) => inherits,
-        None => lab.sysctl(id, FORWARD)? == "1",
-    };
+    // The kernel copies this from its first namespace, where Docker switches it on: a lab must not depend on that.
     let wanted = options.forward.unwrap_or(false);
-    if wanted != inherits {
+    if wanted != lab.kernel().new_ones_forward() {
         lab.set_sysctl(&site, id, FORWARD, if wanted { "1" } else { "0" })?;
     }
     for (key, value) in &options.sysctl {
@@ -302,7 +297,6 @@ fn make_one(c: &mut Call<'_>, name: &str, options: &NetnsOptions) -> Result<NsId
     if let Some(text) = &options.dns {
         lab.put_etc(&site, id, "resolv.conf", text)?;
     }
-    c.session.inherits_forwarding = Some(inherits);
     Ok(id)
 }
 

@@ -2,6 +2,7 @@
 
 use rhai::{Dynamic, ImmutableString, Map};
 
+use super::args::Whole;
 use super::values::kind;
 use crate::diag::{Code, Diagnostic, Result, nearest};
 
@@ -76,12 +77,15 @@ impl Options {
     ///
     /// # Errors
     /// `NL0118`, and `NL0106` if it does not fit.
-    pub fn number<T: TryFrom<i64>>(&mut self, key: &'static str) -> Result<Option<T>> {
+    pub fn number<T: Whole>(&mut self, key: &'static str) -> Result<Option<T>> {
         let Some(value) = self.typed::<i64>(key, "an integer")? else { return Ok(None) };
-        let out = || {
-            Diagnostic::new(Code::OutOfRange, format!("option `{key}` of `{}` is out of range: {value}", self.function))
-        };
-        T::try_from(value).map(Some).map_err(|_| out())
+        T::try_from(value).map(Some).map_err(|_| {
+            let (least, most) = T::RANGE;
+            Diagnostic::new(
+                Code::OutOfRange,
+                format!("option `{key}` of `{}` is {value}; it takes {least} to {most}", self.function),
+            )
+        })
     }
 
     /// Takes one text or an array of texts.
@@ -90,14 +94,7 @@ impl Options {
     /// `NL0118`.
     pub fn texts(&mut self, key: &'static str) -> Result<Vec<String>> {
         let Some(value) = self.any(key) else { return Ok(Vec::new()) };
-        let items = if value.is_array() { value.into_array().unwrap_or_default() } else { vec![value] };
-        items
-            .into_iter()
-            .map(|item| {
-                let is = kind(&item);
-                item.into_string().map_err(|_| self.mistaken(key, "a string or an array of strings", is))
-            })
-            .collect()
+        self.items(value, key, "a string or an array of strings", |item| item.into_string().ok())
     }
 
     /// Takes one whole number or an array of them.
@@ -106,12 +103,19 @@ impl Options {
     /// `NL0118`.
     pub fn ints(&mut self, key: &'static str) -> Result<Vec<i64>> {
         let Some(value) = self.any(key) else { return Ok(Vec::new()) };
-        let items = if value.is_array() { value.into_array().unwrap_or_default() } else { vec![value] };
+        self.items(value, key, "an integer or an array of integers", |item| item.as_int().ok())
+    }
+
+    /// One value, or each of an array.
+    fn items<T>(&self, value: Dynamic, key: &str, wanted: &str, read: impl Fn(Dynamic) -> Option<T>) -> Result<Vec<T>> {
+        let is_array = value.is_array();
+        let items = if is_array { value.into_array().unwrap_or_default() } else { vec![value] };
         items
             .into_iter()
             .map(|item| {
                 let is = kind(&item);
-                item.as_int().map_err(|_| self.mistaken(key, "an integer or an array of integers", is))
+                let is = if is_array { format!("an array with {is} in it") } else { is.to_owned() };
+                read(item).ok_or_else(|| self.mistaken(key, wanted, &is))
             })
             .collect()
     }
@@ -150,7 +154,7 @@ impl Options {
         Err(match nearest(&key, self.known.iter().copied()) {
             Some(near) => error.help(format!("did you mean `{near}`?")),
             None if self.known.is_empty() => error.help("it takes no options"),
-            None => error.help(format!("it has {}", self.known.join(", "))),
+            None => error.help(format!("it takes {}", self.known.join(", "))),
         })
     }
 }
@@ -183,7 +187,7 @@ mod tests {
         let mut o = options(&[("dstport", 70000.into())]);
         assert_eq!(
             o.number::<u16>("dstport").unwrap_err().message,
-            "option `dstport` of `vxlan` is out of range: 70000"
+            "option `dstport` of `vxlan` is 70000; it takes 0 to 65535"
         );
     }
 }

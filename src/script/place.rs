@@ -47,7 +47,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
                 return Err(Diagnostic::new(
                     Code::WrongArguments,
                     format!("`{}` is a {} and has no ports; a bridge has", link.name(), link.kind),
-                ));
+                )
+                .help("make a bridge, and plug this link in: link.master(bridge)"));
             }
             port(c, Place::Bridge(id))
         }),
@@ -160,7 +161,10 @@ pub(super) fn address_of(c: &mut Call<'_>, given: &Dynamic, what: &str) -> Resul
         // "10.0.0.2/24" is an address as links hold it; who copies it from there means the address.
         return match text.split_once('/') {
             Some(_) => Cidr::new(&text).map(Cidr::addr),
-            None => ip(&text),
+            None => ip(&text).map_err(|error| {
+                let is_netns = crate::kernel::netns::names().iter().any(|n| n.as_str() == text);
+                if is_netns { error.help(format!("did you mean the namespace? get_netns({text:?})")) } else { error }
+            }),
         };
     }
     let (netns, index, name) = if let Some(ns) = given.clone().try_cast::<Ns>() {
@@ -191,11 +195,12 @@ pub(super) fn address_of(c: &mut Call<'_>, given: &Dynamic, what: &str) -> Resul
     }
     match own[..] {
         [addr] => Ok(addr),
-        [] => Err(Diagnostic::new(Code::NoSuchEntry, format!("{name} has no address"))),
+        [] => Err(Diagnostic::new(Code::NoSuchEntry, format!("{name} has no address, which {what} needs"))
+            .help("give it one where it is made: port(\"eth0\", \"10.0.0.1/24\")")),
         _ => {
             let all: Vec<String> = own.iter().map(ToString::to_string).collect();
             Err(Diagnostic::new(Code::WrongArguments, format!("{name} has several addresses: {}", all.join(", ")))
-                .help("say which one you mean"))
+                .help(format!("say which one you mean: \"{}\"", own[0])))
         }
     }
 }

@@ -52,10 +52,12 @@ pub(super) const FUNCTIONS: &[Function] = &[
                 while Instant::now() < until {
                     c.look()?.may_go_on()?;
                     if !process::is_alive(process) {
+                        let printed = c.look()?.printed(process);
                         return Err(Diagnostic::new(
                             Code::BadProgram,
                             format!("`{}` ended before it was ready", argv.join(" ")),
-                        ));
+                        )
+                        .help(printed));
                     }
                     std::thread::sleep(Duration::from_millis(10));
                 }

@@ -16,12 +16,20 @@ pub fn raise(session: &mut Session, error: Box<Diagnostic>, site: Site, position
     Box::new(EvalAltResult::ErrorRuntime(map.into(), position))
 }
 
-/// The error that a map thrown by [`raise`] stands for; `None` for what the script threw itself.
+/// The error that a map thrown by [`raise`] stands for; `None` for what the script threw itself. A script that caught it
+/// may have put its own words in.
 pub fn lower(session: &Session, thrown: &Dynamic) -> Option<Diagnostic> {
     let map = thrown.read_lock::<Map>()?;
     let text = |key: &str| map.get(key).and_then(|v| v.clone().into_string().ok());
+    let number = |key: &str| map.get(key).and_then(|v| v.as_int().ok()).and_then(|n| usize::try_from(n).ok());
     let (code, message) = (text("code")?, text("message")?);
-    session.raised.iter().rev().find(|d| d.code.to_string() == code && d.message == message).cloned()
+    let raised = || session.raised.iter().rev().filter(|d| d.code.to_string() == code);
+    if let Some(same) = raised().find(|d| d.message == message) {
+        return Some(same.clone());
+    }
+    let at = Site { file: text("file")?, line: number("line")?, column: number("column")? };
+    let changed = raised().find(|d| d.site.as_ref() == Some(&at))?;
+    Some(Diagnostic { message, help: text("help"), ..changed.clone() })
 }
 
 /// The place of a call: the user's own call while a function of the standard library runs.
@@ -52,16 +60,6 @@ fn to_map(error: &Diagnostic) -> Map {
     .into_iter()
     .map(|(key, value)| (key.into(), value))
     .collect()
-}
-
-/// The message of whatever a script threw itself.
-pub fn thrown_text(thrown: &Dynamic) -> String {
-    if let Some(map) = thrown.read_lock::<Map>()
-        && let Some(message) = map.get("message")
-    {
-        return message.to_string();
-    }
-    thrown.to_string()
 }
 
 /// A short-cut for errors that are the script's own fault.

@@ -7,7 +7,9 @@ use rhai::{AST, Dynamic, Engine, EvalAltResult, Scope};
 
 use super::check;
 use super::engine::{args_value, build};
-use super::error::{Homes, Trace, homes, parse, trace};
+use super::error::{Trace, homes, trace};
+use super::import::{Folder, Imports};
+use super::parse::parse;
 use super::session::{Session, Shared};
 use super::values::Ns;
 use crate::diag::{Code, Diagnostic};
@@ -20,28 +22,27 @@ pub struct Script {
     engine: Engine,
     ast: AST,
     file: String,
-    homes: Homes,
     session: Shared,
     args: Vec<String>,
 }
 
 impl Script {
-    /// Understands a script. `folder` is where it may import from.
+    /// Understands a script and all that it imports by name. `folder` is where it may import from.
     ///
     /// # Errors
-    /// `NL0201` to `NL0205`: it does not parse, names a variable or calls a function that does not exist.
-    pub fn new(file: &str, text: &str, args: &[String], folder: &Path) -> Result<Self, Box<Diagnostic>> {
+    /// `NL0201` to `NL0208`: it does not parse, names a variable or calls a function that does not exist.
+    pub fn new(file: &str, text: &str, args: &[String], folder: &Path) -> Result<Self, Trace> {
         let session = Session::new(None);
-        let engine = build(&session, args, folder)?;
-        let scope = scope(args);
-        let mut ast = engine.compile_with_scope(&scope, text).map_err(|e| {
-            let names: Vec<&str> = ["host", "args"].into_iter().chain(words(text)).collect();
-            parse(&e, file, &names)
-        })?;
+        let folder = Folder::new(folder, args, &session);
+        let mut engine = build(&session, args, Path::new("."))?;
+        engine.set_module_resolver(Imports(folder.clone()));
+        // A first line for the kernel, as programs have it, is a comment here.
+        let shown = if text.starts_with("#!") { format!("//{}", &text[2..]) } else { text.to_owned() };
+        let mut ast = engine.compile_with_scope(&scope(args), &shown).map_err(|e| parse(&e.0, e.1, file, &shown))?;
         ast.set_source(file);
-        check::calls(&engine, &ast, file)?;
-        let homes = homes(&ast, file);
-        Ok(Self { engine, ast, file: file.into(), homes, session, args: args.to_vec() })
+        session.borrow_mut().homes = homes(&ast, file);
+        check::script(&engine, &ast, file, &shown, &folder)?;
+        Ok(Self { engine, ast, file: file.into(), session, args: args.to_vec() })
     }
 
     /// Runs it on a lab, which comes back in any case.
@@ -58,10 +59,17 @@ impl Script {
         session.servers.clear();
         let result = result.map_err(|error| match (&*error, session.lab.as_ref().map(Lab::may_go_on)) {
             // The script was ended from outside; why is what the lab knows.
-            (EvalAltResult::ErrorTerminated(..), Some(Err(why))) => Trace::from(why),
-            _ => trace(&session, &error, &self.file, &self.homes),
+            (_, Some(Err(why))) if is_ended(&error) => {
+                let place = trace(&session, &error, &self.file, &self.ast);
+                Trace { error: place.error.site.map_or(why.clone(), |site| why.at(site)), calls: place.calls }
+            }
+            _ => trace(&session, &error, &self.file, &self.ast),
         });
-        match session.lab.take() {
+        let lab = session.lab.take();
+        drop(session);
+        // The process ends soon, and to take an engine apart costs more than to build it.
+        std::mem::forget(self);
+        match lab {
             Some(lab) => (lab, result),
             // It was put there above, and nothing takes it.
             None => unreachable!("the lab of a running script is gone"),
@@ -89,10 +97,13 @@ fn scope(args: &[String]) -> Scope<'static> {
     scope
 }
 
-/// The words of a script that may be names of variables, for near names.
-fn words(text: &str) -> impl Iterator<Item = &str> {
-    text.lines().filter_map(|line| {
-        let rest = line.trim_start().strip_prefix("let ").or_else(|| line.trim_start().strip_prefix("const "))?;
-        rest.split(|c: char| !c.is_alphanumeric() && c != '_').next()
-    })
+/// Whether a script was ended from outside, however deep in calls.
+fn is_ended(error: &EvalAltResult) -> bool {
+    match error {
+        EvalAltResult::ErrorTerminated(..) => true,
+        EvalAltResult::ErrorInFunctionCall(_, _, inner, _) | EvalAltResult::ErrorInModule(_, inner, _) => {
+            is_ended(inner)
+        }
+        _ => false,
+    }
 }

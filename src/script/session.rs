@@ -1,10 +1,10 @@
 //! What a running script and its functions share.
 
 use std::cell::RefCell;
-use std::collections::HashSet;
 use std::rc::Rc;
 use std::time::Instant;
 
+use super::error::Homes;
 use crate::diag::{Code, Diagnostic, Result, Site};
 use crate::lab::Lab;
 
@@ -18,10 +18,8 @@ pub struct Session {
     pub outer: Option<Site>,
     /// When the last change was made, after which links may need a moment.
     pub changed: Option<Instant>,
-    /// Whether new namespaces come with forwarding switched on, as the kernel copies it from its first one.
-    pub inherits_forwarding: Option<bool>,
-    /// The codes of warnings that the script does not want.
-    pub allowed: HashSet<String>,
+    /// Which file each function of the script and of what it imports stands in.
+    pub homes: Homes,
     /// Servers that run as long as the script.
     pub servers: Vec<Box<dyn std::any::Any>>,
 }
@@ -37,8 +35,7 @@ impl Session {
             raised: Vec::new(),
             outer: None,
             changed: None,
-            inherits_forwarding: None,
-            allowed: HashSet::new(),
+            homes: Homes::new(),
             servers: Vec::new(),
         }))
     }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use rhai::{AST, CallFnOptions, Dynamic, Engine, EvalAltResult, NativeCallContext, Scope};
 
-use super::function::{Form, Function};
+use super::function::{self, Form, Function};
 use super::raise::{ScriptError, lower, raise, site};
 use super::session::Shared;
 use super::values::{Ns, Of};
@@ -44,7 +44,7 @@ const fn library(name: &'static str, params: &'static str, arity: usize) -> Func
 
 /// The library, compiled when it is first needed: most labs of a course never do.
 #[derive(Clone, Default)]
-pub(crate) struct Library(Rc<OnceCell<AST>>);
+pub(super) struct Library(Rc<OnceCell<AST>>);
 
 impl Library {
     /// Calls one of its functions. While it runs, errors and journal lines are at the place of this call.
@@ -77,10 +77,12 @@ impl Library {
         if let Some(ast) = self.0.get() {
             return Ok(ast);
         }
+        let mut scope = Scope::new();
+        scope.push_constant("host", Ns(HOST));
         let mut whole = AST::empty();
         for (file, text) in FILES {
             let broken = |e| Diagnostic::new(Code::Internal, format!("{file} does not parse: {e}"));
-            let mut part = engine.compile(text).map_err(broken)?;
+            let mut part = engine.compile_with_scope(&scope, text).map_err(broken)?;
             part.set_source(*file);
             whole += part;
         }
@@ -105,8 +107,11 @@ impl Library {
         {
             return EvalAltResult::ErrorRuntime(thrown.clone(), at).into();
         }
-        let words = inner.to_string();
-        let diagnostic = Diagnostic::new(Code::Runtime, format!("`{name}` cannot work with these arguments: {words}"));
+        let words = super::error::runtime(inner, &session.borrow().homes, "").message;
+        let usage = function::named(name).next().map_or_else(String::new, Function::signature);
+        let diagnostic =
+            Diagnostic::new(Code::WrongArguments, format!("`{name}` cannot work with these arguments: {words}"))
+                .help(format!("it is called like this: {usage}"));
         let here = site(&session.borrow(), ctx);
         error.set_position(at);
         raise(&mut session.borrow_mut(), diagnostic, here, at)

@@ -74,6 +74,23 @@ impl Of {
         }
     }
 
+    /// The name that the engine knows the values by.
+    pub fn type_name(self) -> &'static str {
+        match self {
+            Of::Free => "",
+            Of::Netns => "namespace",
+            Of::Link => "link",
+            Of::Wire => "wire",
+            Of::Program => "program",
+            Of::Subnet => "subnet",
+        }
+    }
+
+    /// The kind with such a name.
+    pub fn named(type_name: &str) -> Option<Of> {
+        [Of::Netns, Of::Link, Of::Wire, Of::Program, Of::Subnet].into_iter().find(|of| of.type_name() == type_name)
+    }
+
     /// The word for a receiver in signatures.
     pub fn word(self) -> &'static str {
         match self {

@@ -97,7 +97,11 @@ impl Prefix {
             return Ok(Self::DEFAULT_V4);
         }
         let Some((addr, len)) = text.split_once('/') else {
-            let addr = ip(text)?;
+            let addr = ip(text).map_err(|error| match crate::diag::nearest(text, ["default"]) {
+                Some(_) => error.help("did you mean \"default\"?"),
+                None if error.help.is_some() => error,
+                None => error.help("a destination is \"default\", a network such as \"10.0.0.0/8\", or one address"),
+            })?;
             return Ok(Self { addr, len: bits(addr) });
         };
         let addr = ip(addr)?;
@@ -171,7 +175,7 @@ fn length(text: &str, addr: IpAddr, len: &str) -> Result<u8> {
         let error = Diagnostic::new(Code::BadAddress, format!("`{text}` has a mask where a prefix length belongs"));
         return Err(match mask.and_then(|m| ipnetwork::ipv4_mask_to_prefix(m).ok()) {
             Some(n) => error.help(format!("write \"{addr}/{n}\"")),
-            None => error,
+            None => error.help("and this mask has no length: its ones must come first"),
         });
     }
     let digits = !len.is_empty() && len.chars().all(|c| c.is_ascii_digit());

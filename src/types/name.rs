@@ -21,9 +21,9 @@ impl IfName {
     /// `NL0102` for an empty name, one over 15 bytes, one with `/`, `:`, `%` or white space, and the names
     /// that /proc/sys/net uses for itself. A `%d` would be accepted by the kernel as a pattern (`a%d` makes `a0`).
     pub fn new(name: &str) -> Result<Self> {
-        let bad = |why: String| Diagnostic::new(Code::BadName, format!("link name `{name}` {why}"));
+        let bad = |why: String| Diagnostic::new(Code::BadName, format!("link name `{}` {why}", shown(name)));
         if name.is_empty() {
-            return Err(bad("is empty".into()).help("give the link a name such as \"veth0\""));
+            return Err(empty("link", "veth0"));
         }
         if name.len() > IFNAME_MAX {
             let short: String = name
@@ -37,14 +37,18 @@ impl IfName {
                 .help(format!("\"{short}\" would fit")));
         }
         if let Some(c) = name.chars().find(|c| c.is_whitespace() || c.is_control() || "/:%".contains(*c)) {
-            let mut error = bad(format!("contains {c:?}, which no link name may"));
-            if c == '/' {
-                error = error.help("an address goes behind the name: port(\"eth0\", \"10.0.0.1/24\")");
-            }
-            return Err(error);
+            let error = bad(format!("contains {c:?}, which no link name may"));
+            let is_address = name.split('/').next().is_some_and(|a| a.parse::<std::net::IpAddr>().is_ok());
+            return Err(if is_address {
+                error.help(format!("this is an address, which goes behind the name: port(\"eth0\", {name:?})"))
+            } else {
+                error.help(would_do(name, |c| c.is_whitespace() || c.is_control() || "/:%".contains(c)))
+            });
         }
         if matches!(name, "." | ".." | "all" | "default") {
-            return Err(bad("is taken by the kernel for a folder under /proc/sys/net".into()));
+            return Err(
+                bad("is taken by the kernel for a folder under /proc/sys/net".into()).help("choose another name")
+            );
         }
         Ok(Self(name.into()))
     }
@@ -129,20 +133,38 @@ impl fmt::Display for LabName {
 
 /// What must hold for anything that becomes one file name.
 fn file_name(what: &str, name: &str) -> Result<()> {
-    let bad = |why: String| Diagnostic::new(Code::BadName, format!("{what} name `{name}` {why}"));
+    let bad = |why: String| Diagnostic::new(Code::BadName, format!("{what} name `{}` {why}", shown(name)));
     if name.is_empty() {
-        return Err(bad("is empty".into()));
+        return Err(empty(what, if what == "lab" { "my-lab" } else { "ns1" }));
     }
     if name.len() > 200 {
         return Err(bad(format!("has {} bytes; a file name allows 255 and netlab 200", name.len())));
     }
     if let Some(c) = name.chars().find(|c| c.is_whitespace() || c.is_control() || "/\\".contains(*c)) {
-        return Err(bad(format!("contains {c:?}, which no {what} name may")));
+        let refused = |c: char| c.is_whitespace() || c.is_control() || "/\\".contains(c);
+        return Err(bad(format!("contains {c:?}, which no {what} name may")).help(would_do(name, refused)));
     }
     if name.starts_with('.') || name.starts_with('-') {
-        return Err(bad("starts with a dot or a dash".into()));
+        return Err(bad("starts with a dot or a dash".into()).help("let it begin with a letter or a digit"));
     }
     Ok(())
+}
+
+fn empty(what: &str, example: &str) -> Box<Diagnostic> {
+    Diagnostic::new(Code::BadName, format!("the name of a {what} cannot be empty"))
+        .help(format!("give it a name such as {example:?}"))
+}
+
+/// A name as one line shows it.
+fn shown(name: &str) -> String {
+    if name.contains(char::is_control) { name.escape_debug().to_string() } else { name.to_owned() }
+}
+
+/// The hint with the nearest name that would be taken.
+fn would_do(name: &str, refused: impl Fn(char) -> bool) -> String {
+    let good: String = name.chars().map(|c| if refused(c) { '-' } else { c }).collect();
+    let good = good.trim_matches(['-', '.']);
+    if good.is_empty() { "letters, digits, - and _ are fine".into() } else { format!("{good:?} would do") }
 }
 
 #[cfg(test)]
@@ -155,7 +177,7 @@ mod tests {
             assert_eq!(IfName::new(good).unwrap().as_str(), good);
         }
         for (bad, why) in [
-            ("", "link name `` is empty"),
+            ("", "the name of a link cannot be empty"),
             ("1234567890123456", "link name `1234567890123456` has 16 bytes; the kernel allows 15"),
             ("a/b", "link name `a/b` contains '/', which no link name may"),
             ("a%d", "link name `a%d` contains '%', which no link name may"),
@@ -174,7 +196,7 @@ mod tests {
         for (bad, why) in [
             ("../etc", "namespace name `../etc` contains '/', which no namespace name may"),
             ("-x", "namespace name `-x` starts with a dot or a dash"),
-            ("", "namespace name `` is empty"),
+            ("", "the name of a namespace cannot be empty"),
         ] {
             assert_eq!(NsName::new(bad).unwrap_err().message, why);
         }

@@ -134,7 +134,9 @@ pub fn names(links: &[LinkState]) -> Names {
 }
 
 fn words(flags: LinkFlags) -> Vec<&'static str> {
-    [
+    // Not a flag of its own: up, but nothing at the other end.
+    let no_carrier = flags.contains(LinkFlags::Up) && !flags.contains(LinkFlags::Running);
+    let flags_of = [
         (LinkFlags::Loopback, "LOOPBACK"),
         (LinkFlags::Broadcast, "BROADCAST"),
         (LinkFlags::Pointopoint, "POINTOPOINT"),
@@ -147,8 +149,8 @@ fn words(flags: LinkFlags) -> Vec<&'static str> {
     ]
     .into_iter()
     .filter(|(flag, _)| flags.contains(*flag))
-    .map(|(_, word)| word)
-    .collect()
+    .map(|(_, word)| word);
+    no_carrier.then_some("NO-CARRIER").into_iter().chain(flags_of).collect()
 }
 
 fn oper_word(state: State) -> &'static str {
