@@ -241,6 +241,14 @@ fn explain(path: &Path, value: &str, error: KernelError) -> Box<Diagnostic> {
             Diagnostic::new(Code::BadSetting, format!("setting `{leaf}` does not take the value {value:?}"))
                 .kernel(error)
         }
+        // A user without privileges has no lab; so root was refused, and it is the setting that cannot be written here.
+        libc::EACCES | libc::EPERM if nix::unistd::geteuid().is_root() => {
+            Diagnostic::new(Code::BadSetting, format!("setting `{leaf}` cannot be written in this namespace"))
+                .help(
+                    "it can only be read here: it belongs to the machine as a whole, or is written by the kernel alone",
+                )
+                .kernel(error)
+        }
         _ => failed(&format!("set `{leaf}`"), error),
     }
 }
