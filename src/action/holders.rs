@@ -20,6 +20,12 @@ use crate::types::name::LabName;
 pub struct Holders {
     file: PathBuf,
     lock: PathBuf,
+    turn: PathBuf,
+}
+
+/// Held by whoever changes a shared thing; see [`Holders::turn`].
+pub struct Turn {
+    _file: Flock<File>,
 }
 
 /// One shared thing.
@@ -61,7 +67,20 @@ type Piles = BTreeMap<String, Pile>;
 impl Holders {
     /// The record below a state directory, with its lock in the runtime directory.
     pub fn new(state_dir: &Path, runtime_dir: &Path) -> Self {
-        Self { file: state_dir.join(".holders.json"), lock: runtime_dir.join("holders.lock") }
+        Self {
+            file: state_dir.join(".holders.json"),
+            lock: runtime_dir.join("holders.lock"),
+            turn: runtime_dir.join("shared.lock"),
+        }
+    }
+
+    /// Waits until no other lab changes a shared thing, and keeps the others from it: from the look at what is there to the
+    /// record and the change that follow from it. Without that, a lab that goes would write over one that comes.
+    ///
+    /// # Errors
+    /// `NL0119` if the lock cannot be taken.
+    pub fn turn(&self) -> Result<Turn> {
+        self.take(&self.turn).map(|file| Turn { _file: file })
     }
 
     /// Puts a layer on a thing's pile. `base` is asked for only by the first.
@@ -195,7 +214,11 @@ impl Holders {
     }
 
     fn locked(&self) -> Result<Flock<File>> {
-        let open = OpenOptions::new().create(true).truncate(false).write(true).open(&self.lock);
+        self.take(&self.lock)
+    }
+
+    fn take(&self, lock: &Path) -> Result<Flock<File>> {
+        let open = OpenOptions::new().create(true).truncate(false).write(true).open(lock);
         let file = open.map_err(|e| self.broken("lock", &e))?;
         Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, e)| self.broken("lock", &e.into()))
     }

@@ -136,8 +136,10 @@ impl SysctlSet {
 impl Change for SysctlSet {
     fn apply(&self, ctx: &mut Context<'_>) -> std::result::Result<After, Failure> {
         ctx.exists(self.netns);
+        let _turn = self.held.map(|_| ctx.holders.turn()).transpose().map_err(Failure::clean)?;
         if let Some(seq) = self.held {
-            let base = self.before.clone();
+            // Looked at again: a lab that goes may have given it back since `before`.
+            let base = Self::look(self.netns, &self.path, ctx).map_err(Failure::clean)?;
             ctx.holders.hold((ctx.lab, seq), &self.key(), &self.value, || Ok(base)).map_err(Failure::partial)?;
         }
         self.write(&self.value, ctx).map_err(|e| Failure::partial(explain(&self.path, &self.value, e)))?;
@@ -151,7 +153,7 @@ impl Change for SysctlSet {
         let Some(seq) = self.held else {
             return if ctx.exists(self.netns) { self.give_back(&self.before, after, ctx) } else { Ok(Undone::Already) };
         };
-        let key = self.key();
+        let (key, _turn) = (self.key(), ctx.holders.turn()?);
         let undone = if !ctx.exists(self.netns) {
             Undone::Already
         } else {
