@@ -209,8 +209,7 @@ pub fn no_route(route: &RouteSpec) -> Box<Diagnostic> {
 }
 
 fn taken(route: &RouteSpec, there: Option<&RouteSpec>) -> Box<Diagnostic> {
-    let what =
-        if route.dst.is_default() { "a default route".to_owned() } else { format!("a route to {}", route.dst) };
+    let what = if route.dst.is_default() { "a default route".to_owned() } else { format!("a route to {}", route.dst) };
     let via = there.and_then(|r| r.via).map_or_else(String::new, |via| format!(", via {via}"));
     Diagnostic::new(Code::EntryTaken, format!("there is {what} already{via}"))
         .help("use #{ replace: true } to put yours in its place, or another metric to have both")
@@ -300,12 +299,10 @@ pub fn refuse_own(netns: NetnsCookie, via: std::net::IpAddr, ctx: &mut Context<'
     let addrs = state::addr::read(ctx.socket(netns)?, None, &LinkNames::default()).unwrap_or_default();
     let Some(own) = addrs.iter().find(|a| a.local == via).map(|a| a.index) else { return Ok(()) };
     let links = state::link::read(ctx.socket(netns)?).unwrap_or_default();
-    let name = links.into_iter().find(|l| l.ifindex == own).map_or_else(String::new, |l| format!(", on `{}`", l.ifname));
-    Err(Diagnostic::new(
-        Code::GatewayUnreachable,
-        format!("gateway {via} is this namespace's own address{name}"),
-    )
-    .help("the gateway is the address of the router, at the other end of the wire"))
+    let name =
+        links.into_iter().find(|l| l.ifindex == own).map_or_else(String::new, |l| format!(", on `{}`", l.ifname));
+    Err(Diagnostic::new(Code::GatewayUnreachable, format!("gateway {via} is this namespace's own address{name}"))
+        .help("the gateway is the address of the router, at the other end of the wire"))
 }
 
 fn unreachable_gateway(netns: NetnsCookie, via: std::net::IpAddr, ctx: &mut Context<'_>) -> Box<Diagnostic> {
@@ -318,11 +315,13 @@ fn unreachable_gateway(netns: NetnsCookie, via: std::net::IpAddr, ctx: &mut Cont
         && links.iter().any(|l| l.ifindex == on.index && !l.up)
     {
         let network = on.network().map_or_else(String::new, |n| n.to_string());
-        return error(format!("cannot be used: `{}` is down, so its network {network} is not in the table yet", on.dev))
-            .help(format!("set the link up first: ns[\"{}\"].up()", on.dev));
+        return error(format!(
+            "cannot be used: `{}` is down, so its network {network} is not in the table yet",
+            on.dev
+        ))
+        .help(format!("set the link up first: ns[\"{}\"].up()", on.dev));
     }
-    let own: Vec<_> =
-        addrs.iter().filter(|a| a.local.is_ipv4() == via.is_ipv4() && a.scope == "global").collect();
+    let own: Vec<_> = addrs.iter().filter(|a| a.local.is_ipv4() == via.is_ipv4() && a.scope == "global").collect();
     let nets: Vec<String> = own.iter().map(|a| format!("{}/{} on `{}`", a.local, a.prefixlen, a.dev)).collect();
     if nets.is_empty() {
         let family = if via.is_ipv4() { "IPv4" } else { "IPv6" };

@@ -135,11 +135,11 @@ impl Lab {
         let owner =
             key.and_then(|key| self.other_lab(|o| o.made_links().any(|l| l.spots.iter().any(|s| s.key == key))));
         match owner {
-            Some(lab) => Diagnostic::new(Code::NotOurs, format!("cannot {verb} {what}: it belongs to the lab `{lab}`")).help(
-                format!("do it in that lab's own script, or take the lab down with `netlab down {lab}`"),
-            ),
+            Some(lab) => Diagnostic::new(Code::NotOurs, format!("cannot {verb} {what}: it belongs to the lab `{lab}`"))
+                .help(format!("do it in that lab's own script, or take the lab down with `netlab down {lab}`")),
             None => {
-                let error = Diagnostic::new(Code::NotOurs, format!("cannot {verb} {what}: it was there before this lab"));
+                let error =
+                    Diagnostic::new(Code::NotOurs, format!("cannot {verb} {what}: it was there before this lab"));
                 error.help(match what.split(' ').nth(1) {
                     Some("link") => "netlab cannot yet give back all that the kernel drops along with this; make a link of the lab's own",
                     Some("namespace") => "make a namespace of the lab's own, which is deleted with the lab",

@@ -41,7 +41,9 @@ impl Lab {
         }
         Err(match crate::diag::nearest(name, names.iter().map(String::as_str)) {
             Some(near) => error.help(format!("did you mean \"{near}\"?")),
-            None => error.help(format!("it has {}", names.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", "))),
+            None => {
+                error.help(format!("it has {}", names.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ")))
+            }
         })
     }
 
@@ -221,7 +223,12 @@ impl Lab {
             return Err(self.not_ours(&format!("the link `{dev}`"), "change", Some(link)));
         }
         if !state.is_bridge_port() {
-            return Err(Diagnostic::new(Code::BadOption, format!("`{dev}` is no port of a bridge, which these options are for")).help("plug it in first: link.master(bridge)").at(site.clone()));
+            return Err(Diagnostic::new(
+                Code::BadOption,
+                format!("`{dev}` is no port of a bridge, which these options are for"),
+            )
+            .help("plug it in first: link.master(bridge)")
+            .at(site.clone()));
         }
         self.perform(site, Action::PortSet(PortSet { link, dev, set, before: port_options(&state) }))
     }

@@ -16,13 +16,16 @@ const FAR: usize = 2;
 pub(super) fn draw(error: &dyn Diagnostic, color: bool, width: usize) -> String {
     let calls: Vec<&dyn Diagnostic> = error.related().into_iter().flatten().collect();
     let skipped = calls.len().saturating_sub(NEAR + FAR);
-    let shown: Vec<Option<Snippet>> =
-        std::iter::once(&error).chain(&calls).map(|d| Snippet::new(*d, width)).collect();
+    let shown: Vec<Option<Snippet>> = std::iter::once(&error).chain(&calls).map(|d| Snippet::new(*d, width)).collect();
     let digits = shown.iter().flatten().map(|s| s.line.to_string().len()).max().unwrap_or(1);
     let mut page = Page { text: String::new(), color, digits, file: None };
 
     let code = error.code().map_or_else(String::new, |code| format!("[{code}]"));
-    page.line(&format!("{}: {}", page.paint(&format!("error{code}"), RED), page.paint(&plain(&error.to_string()).replace('\n', "\n  "), BOLD)));
+    page.line(&format!(
+        "{}: {}",
+        page.paint(&format!("error{code}"), RED),
+        page.paint(&plain(&error.to_string()).replace('\n', "\n  "), BOLD)
+    ));
     for (i, snippet) in shown.iter().enumerate() {
         if i == NEAR + 1 && skipped > 0 {
             page.gutter(&format!("… and {skipped} calls between"));

@@ -120,8 +120,13 @@ fn span(text: &str, site: &Site, label: Option<&str>) -> Option<LabeledSpan> {
         if number + 1 == site.line {
             let bare = line.trim_end_matches(['\n', '\r']);
             let from = bare.char_indices().nth(site.column.saturating_sub(1)).map_or(bare.len(), |(i, _)| i);
-            // An operator, `.` or `[`: what follows it is what is meant.
-            let skip = if bare[from..].starts_with(['.', '[']) { bare[from + 1..].find(is_meant).map(|n| n + 1) } else { None };
+            // Of `a.b` and `a[b]` what follows the dot or bracket is what is meant.
+            let is_index = bare[..from].ends_with(|c: char| c.is_alphanumeric() || "_])\"".contains(c));
+            let skip = if is_index && bare[from..].starts_with(['.', '[']) {
+                bare[from + 1..].find(is_meant).map(|n| n + 1)
+            } else {
+                None
+            };
             let from = from + skip.filter(|n| *n == 1 || bare[from + 1..from + n].trim().is_empty()).unwrap_or(0);
             let rest = &bare[from..];
             return Some(LabeledSpan::new(label, start + from, word(rest).max(1).min(text.len() - start - from)));

@@ -99,7 +99,8 @@ fn into_module(alias: &str, call: &Called, module: &AST) -> Result<(), Box<Diagn
     let all: Vec<_> = module.iter_functions().filter(|f| !f.name.starts_with("anon$")).collect();
     let named: Vec<_> = all.iter().filter(|f| f.name == call.name).collect();
     if named.is_empty() {
-        let error = Diagnostic::new(Code::UnknownFunction, format!("the module `{alias}` has no function `{}`", call.name));
+        let error =
+            Diagnostic::new(Code::UnknownFunction, format!("the module `{alias}` has no function `{}`", call.name));
         let near = nearest(&call.name, all.iter().map(|f| f.name));
         return Err(match near {
             Some(near) => error.help(format!("did you mean `{alias}::{near}`?")),
@@ -244,9 +245,10 @@ fn parameter(text: &str, name: &str, file: &str) -> Site {
         };
         let start = list.start;
         let inside = line.get(list)?;
-        let at = inside.match_indices(name).map(|(i, _)| i).find(|i| {
-            !inside[..*i].ends_with(is_name) && !inside[i + name.len()..].starts_with(is_name)
-        })?;
+        let at = inside
+            .match_indices(name)
+            .map(|(i, _)| i)
+            .find(|i| !inside[..*i].ends_with(is_name) && !inside[i + name.len()..].starts_with(is_name))?;
         Some((number, line[..start + at].chars().count() + 1))
     });
     let (line, column) = place.unwrap_or((0, 1));
@@ -277,7 +279,9 @@ fn wrong_count(call: &Called, functions: &[&Function]) -> Box<Diagnostic> {
         all if !call.method && all.iter().all(|f| f.of != Of::Free) => {
             format!("`{}` belongs to something, and stands behind it with a dot", call.name)
         }
-        [first, rest @ ..] if rest.iter().all(|f| f.arity == first.arity && !f.is_property()) => first.wants(call.count),
+        [first, rest @ ..] if rest.iter().all(|f| f.arity == first.arity && !f.is_property()) => {
+            first.wants(call.count)
+        }
         _ => format!("`{}` does not take {}", call.name, count(call.count, "argument")),
     };
     Diagnostic::new(Code::WrongArguments, message).help(format!("it is used like this: {}", signatures.join(", or ")))

@@ -153,8 +153,10 @@ pub(super) fn runtime(error: &EvalAltResult, homes: &Homes, file: &str) -> Box<D
         E::ErrorPropertyNotFound(name, _) => no_key(name),
         E::ErrorIndexNotFound(index, _) => no_key(&index.to_string()),
         E::ErrorArrayBounds(0, ..) => language("the array is empty".into()),
-        E::ErrorArrayBounds(len, index, _) => language(format!("the array has {}, there is none at {index}", count(*len, "element")))
-            .help(format!("positions count from 0, so the last is {}", len - 1)),
+        E::ErrorArrayBounds(len, index, _) => {
+            language(format!("the array has {}, there is none at {index}", count(*len, "element")))
+                .help(format!("positions count from 0, so the last is {}", len - 1))
+        }
         E::ErrorStringBounds(0, ..) => language("the string is empty".into()),
         E::ErrorStringBounds(len, index, _) => {
             language(format!("the string has {}, there is none at {index}", count(*len, "character")))
@@ -185,8 +187,9 @@ pub(super) fn runtime(error: &EvalAltResult, homes: &Homes, file: &str) -> Box<D
         E::ErrorDataTooLarge(what, _) => too_large(what),
         E::ErrorDataRace(name, _) => {
             let method = name.split('\'').nth(1).unwrap_or("this method");
-            language(format!("`{method}` and the closure in its parentheses use the same variable"))
-                .help("the closure cannot see what the method is working on: let copy = …, and use the copy in the closure")
+            language(format!("`{method}` and the closure in its parentheses use the same variable")).help(
+                "the closure cannot see what the method is working on: let copy = …, and use the copy in the closure",
+            )
         }
         other => language(lower_case(&without_position(other))),
     }
@@ -248,12 +251,7 @@ fn indexing(words: &str) -> Box<Diagnostic> {
 /// A call that no function takes. Rhai shows the types of the call; how it is called right helps more.
 fn not_found(signature: &str, homes: &Homes, file: &str) -> Box<Diagnostic> {
     let (name, types) = signature.split_once(" (").unwrap_or((signature, ")"));
-    let types: Vec<String> = types
-        .trim_end_matches(')')
-        .split(", ")
-        .filter(|t| !t.is_empty())
-        .map(of_type)
-        .collect();
+    let types: Vec<String> = types.trim_end_matches(')').split(", ").filter(|t| !t.is_empty()).map(of_type).collect();
     let wrong = |words: String| Diagnostic::new(Code::WrongArguments, words);
     let given = if types.is_empty() { "no arguments".into() } else { types.join(" and ") };
     if name.starts_with("anon$") {
@@ -294,7 +292,10 @@ fn misfit(name: &str, all: &[&Function], types: &[String]) -> Box<Diagnostic> {
     let message = match receiver {
         Some(f) if f.is_property() => format!("`{name}` is a property: read it without parentheses"),
         Some(f) => f.wants(types.len() - 1),
-        None => format!("`{name}` does not take {}", if types.is_empty() { "no arguments".into() } else { types.join(" and ") }),
+        None => format!(
+            "`{name}` does not take {}",
+            if types.is_empty() { "no arguments".into() } else { types.join(" and ") }
+        ),
     };
     let shown: Vec<String> = match receiver {
         Some(f) => vec![f.signature()],
@@ -326,7 +327,9 @@ fn raced(ast: &AST, error: &EvalAltResult) -> Option<Position> {
     let holds = |call: &FnCallExpr, name: &str| {
         call.args.iter().any(|arg| match arg {
             // What a closure takes from around it is shared with it first, by a statement of Rhai's own.
-            Expr::Stmt(block) => block.iter().any(|s| matches!(s, Stmt::Share(names) if names.iter().any(|n| n.0.name == name))),
+            Expr::Stmt(block) => {
+                block.iter().any(|s| matches!(s, Stmt::Share(names) if names.iter().any(|n| n.0.name == name)))
+            }
             _ => false,
         })
     };

@@ -67,8 +67,7 @@ impl Folder {
             };
             Diagnostic::new(Code::BadImport, words).kernel(KernelError::from_io(format!("open {name}"), &e))
         })?;
-        let mut ast =
-            engine.compile_with_scope(&self.scope(), &text).map_err(|e| parse(&e.0, e.1, &name, &text))?;
+        let mut ast = engine.compile_with_scope(&self.scope(), &text).map_err(|e| parse(&e.0, e.1, &name, &text))?;
         if let Some(error) = open_comment(&text, &name) {
             return Err(error.into());
         }
@@ -103,7 +102,9 @@ impl Folder {
         let root = self.root.canonicalize().map_err(|e| refuse(e.to_string()))?;
         let Ok(file) = self.root.join(&wanted).canonicalize() else {
             let name = self.name(&root.join(&wanted));
-            return Err(refuse(format!("there is no file {name}")).help("a path is relative to the script's folder").into());
+            return Err(refuse(format!("there is no file {name}"))
+                .help("a path is relative to the script's folder")
+                .into());
         };
         // Compared after following links, so that neither `..` nor a link leads out.
         if file.starts_with(&root) {
@@ -153,9 +154,8 @@ impl ModuleResolver for Imports {
         folder.enter(&file).map_err(refuse)?;
         let module = Module::eval_ast_as_new(folder.scope(), &ast, engine);
         folder.under_way.borrow_mut().pop();
-        let module: rhai::Shared<Module> = module
-            .map_err(|error| Box::new(EvalAltResult::ErrorInModule(path.into(), error, position)))?
-            .into();
+        let module: rhai::Shared<Module> =
+            module.map_err(|error| Box::new(EvalAltResult::ErrorInModule(path.into(), error, position)))?.into();
         folder.loaded.borrow_mut().insert(file, module.clone());
         Ok(module)
     }

@@ -46,7 +46,11 @@ fn wrong(words: String) -> Box<Diagnostic> {
 /// Rhai takes a comment without an end for one to the end of the script, which then does nothing, silently.
 pub fn open_comment(text: &str, file: &str) -> Option<Box<Diagnostic>> {
     let (line, column) = Brackets::read(text).comment?;
-    Some(wrong("this comment is never closed".into()).help("close it with */").at(Site { file: file.to_owned(), line, column }))
+    Some(wrong("this comment is never closed".into()).help("close it with */").at(Site {
+        file: file.to_owned(),
+        line,
+        column,
+    }))
 }
 
 /// The error for a word of the language in the place of a name.
@@ -89,9 +93,8 @@ fn bad_input(error: &LexError, rest: &str, brackets: &Brackets, site: &Site) -> 
             wrong(format!("`{what}` is no escape in a string")).help("a backslash itself is written \\\\")
         }
         LexError::MalformedNumber(what) => wrong(format!("`{what}` is no number")),
-        LexError::MalformedChar(what) => {
-            wrong(format!("'{what}' is not one character")).help(format!("a string stands in double quotes: \"{what}\""))
-        }
+        LexError::MalformedChar(what) => wrong(format!("'{what}' is not one character"))
+            .help(format!("a string stands in double quotes: \"{what}\"")),
         LexError::MalformedIdentifier(what) => wrong(format!("`{what}` cannot be a name")),
         LexError::ImproperSymbol(word, _) if is_word(word) => reserved(word),
         LexError::ImproperSymbol(word, _) => match word.as_str() {
@@ -110,7 +113,8 @@ fn undefined(name: &str, rest: &str, text: &str, site: &Site) -> Box<Diagnostic>
     let error = Diagnostic::new(Code::UnknownVariable, format!("there is no variable `{name}`"));
     let after = rest.get(name.len()..).unwrap_or_default().trim_start_matches([' ', '\t']);
     if after.starts_with(':') && !after.starts_with("::") {
-        return wrong(format!("`{name}:` begins an option, but this is no map")).help("a map is written #{ … }, with a # before its brace");
+        return wrong(format!("`{name}:` begins an option, but this is no map"))
+            .help("a map is written #{ … }, with a # before its brace");
     }
     if SHELL.contains(&name) && is_word(after) {
         return wrong("this is a line of shell, not of this language".into())
@@ -148,10 +152,9 @@ const SHELL: &[&str] = &[
 fn missing(token: &str, why: &str, rest: &str, text: &str, site: &mut Site) -> Box<Diagnostic> {
     let next = rest.chars().next();
     match token {
-        ";" if next.is_some_and(|c| ")]}".contains(c)) => wrong(format!(
-            "there is a `{}` too many: nothing is open that it could close",
-            next.unwrap_or(')')
-        )),
+        ";" if next.is_some_and(|c| ")]}".contains(c)) => {
+            wrong(format!("there is a `{}` too many: nothing is open that it could close", next.unwrap_or(')')))
+        }
         ";" => {
             // The end of the line before is where it is missing, not the beginning of the next statement.
             if let Some(end) = before(text, site) {
@@ -177,7 +180,8 @@ fn plain(error: &ParseErrorType) -> Box<Diagnostic> {
     use ParseErrorType as P;
     match error {
         P::MismatchedType(wanted, is) if wanted.contains("boolean") => {
-            wrong(format!("{is} stands where a bool is wanted: true or false")).help("compare it with something: a == 1")
+            wrong(format!("{is} stands where a bool is wanted: true or false"))
+                .help("compare it with something: a == 1")
         }
         P::MismatchedType(wanted, is) if wanted.contains("iterable") => {
             wrong(format!("{is} cannot be gone through with `for`")).help("write a range: 0..5")
@@ -190,21 +194,27 @@ fn plain(error: &ParseErrorType) -> Box<Diagnostic> {
         P::ForbiddenVariable(name) => reserved(name),
         P::FnMissingName => wrong("a function needs a name before its parentheses".into())
             .help("fn name(a) { … }; without a name it is a closure: |a| …"),
-        P::FnMissingParams(name) => wrong(format!("the function `{name}` has no parentheses")).help(format!("fn {name}() {{ … }}")),
-        P::FnMissingBody(name) => wrong(format!("the function `{name}` has no body")).help(format!("fn {name}() {{ … }}")),
+        P::FnMissingParams(name) => {
+            wrong(format!("the function `{name}` has no parentheses")).help(format!("fn {name}() {{ … }}"))
+        }
+        P::FnMissingBody(name) => {
+            wrong(format!("the function `{name}` has no body")).help(format!("fn {name}() {{ … }}"))
+        }
         P::FnDuplicatedParam(name, param) => wrong(format!("the function `{name}` takes `{param}` twice")),
         P::FnDuplicatedDefinition(name, n) => {
             wrong(format!("there is a function `{name}` that takes {} already", count(*n, "argument")))
         }
         P::WrongFnDefinition => wrong("a function cannot be made inside of a block or another function".into())
             .help("move it out, or write a closure: let f = |a| …"),
-        P::AssignmentToConstant(name) => wrong(format!("`{name}` is a constant and keeps its value"))
-            .help("make it with `let` if it is to change"),
+        P::AssignmentToConstant(name) => {
+            wrong(format!("`{name}` is a constant and keeps its value")).help("make it with `let` if it is to change")
+        }
         P::AssignmentToInvalidLHS(_) => wrong("nothing can be put into this with `=`".into()),
         P::ModuleUndefined(name) => Diagnostic::new(Code::BadImport, format!("there is no module `{name}`"))
             .help(format!("import it first: import \"{name}\" as {name};")),
-        P::ExprTooDeep => wrong("too many parentheses or operators inside of each other".into())
-            .help("take it apart: let part = …"),
+        P::ExprTooDeep => {
+            wrong("too many parentheses or operators inside of each other".into()).help("take it apart: let part = …")
+        }
         P::LoopBreak => wrong("this stands outside of a loop".into()),
         P::LiteralTooLarge(what, most) => {
             Diagnostic::new(Code::Limit, format!("{} is over the limit of {most}", what.to_lowercase()))
@@ -245,6 +255,12 @@ impl Brackets {
     fn read(text: &str) -> Self {
         let mut open: Vec<Open> = Vec::new();
         let (mut line, mut column) = (1, 0);
+        let indent = |line: usize| {
+            let text = text.lines().nth(line - 1).unwrap_or_default();
+            (text.len() - text.trim_start().len(), text.trim_start().starts_with('}'))
+        };
+        // The innermost block whose `}` stands farther left than its own line: that one was meant for an outer block.
+        let mut outdented: Option<Open> = None;
         let mut chars = text.chars().peekable();
         // What is being skipped: a comment to the end of the line, one to `*/`, or a string to its quote.
         let mut skip: Option<char> = None;
@@ -278,14 +294,20 @@ impl Brackets {
                 (None, '"' | '`') => skip = Some(c),
                 (None, '(' | '[' | '{') => open.push(Open { bracket: c, line, column }),
                 (None, ')' | ']' | '}') => match open.pop() {
-                    Some(last) if last.closing() == c => {}
+                    Some(last) if last.closing() == c => {
+                        let (far, is_first) = indent(line);
+                        if c == '}' && is_first && outdented.is_none() && far < indent(last.line).0 {
+                            outdented = Some(last);
+                        }
+                    }
                     Some(last) => return Self { unclosed: Some(last), ..Self::default() },
                     None => return Self { extra: Some((line, column)), ..Self::default() },
                 },
                 (None, _) => {}
             }
         }
-        Self { unclosed: open.pop(), extra: None, comment: comments.pop() }
+        let unclosed = open.pop();
+        Self { unclosed: unclosed.map(|u| outdented.unwrap_or(u)), extra: None, comment: comments.pop() }
     }
 
     /// Whether the missing token is missing because of the open bracket: at a `;`, another bracket or the end.
@@ -345,7 +367,8 @@ mod tests {
 
     #[test]
     fn brackets_that_do_not_match() {
-        let open = |bracket, line, column| Brackets { unclosed: Some(Open { bracket, line, column }), ..Brackets::default() };
+        let open =
+            |bracket, line, column| Brackets { unclosed: Some(Open { bracket, line, column }), ..Brackets::default() };
         assert_eq!(Brackets::read("a(b[1], #{ c: \"(\" }); // ((\n/* { */ `{`"), Brackets::default());
         assert_eq!(Brackets::read("if true {\n  f(1);\n"), open('{', 1, 9));
         assert_eq!(Brackets::read("f(1;\n}"), open('(', 1, 2));

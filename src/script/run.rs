@@ -37,9 +37,8 @@ impl Script {
         let mut engine = build(&session, args, Path::new("."))?;
         engine.set_module_resolver(Imports(folder.clone()));
         // A first line for the kernel, as programs have it, is a comment here.
-        let shown = if text.starts_with("#!") { format!("// {}", &text[2..]) } else { text.to_owned() };
-        let mut ast =
-            engine.compile_with_scope(&scope(args), &shown).map_err(|e| parse(&e.0, e.1, file, &shown))?;
+        let shown = text.strip_prefix("#!").map_or_else(|| text.to_owned(), |rest| format!("// {rest}"));
+        let mut ast = engine.compile_with_scope(&scope(args), &shown).map_err(|e| parse(&e.0, e.1, file, &shown))?;
         if let Some(error) = open_comment(&shown, file) {
             return Err(error.into());
         }
@@ -101,7 +100,9 @@ fn scope(args: &[String]) -> Scope<'static> {
 fn is_ended(error: &EvalAltResult) -> bool {
     match error {
         EvalAltResult::ErrorTerminated(..) => true,
-        EvalAltResult::ErrorInFunctionCall(_, _, inner, _) | EvalAltResult::ErrorInModule(_, inner, _) => is_ended(inner),
+        EvalAltResult::ErrorInFunctionCall(_, _, inner, _) | EvalAltResult::ErrorInModule(_, inner, _) => {
+            is_ended(inner)
+        }
         _ => false,
     }
 }

@@ -30,7 +30,14 @@ pub type Shared = Rc<RefCell<Session>>;
 impl Session {
     /// A session that works on a lab.
     pub fn new(lab: Option<Lab>) -> Shared {
-        Rc::new(RefCell::new(Self { lab, raised: Vec::new(), outer: None, changed: None, homes: Homes::new(), servers: Vec::new() }))
+        Rc::new(RefCell::new(Self {
+            lab,
+            raised: Vec::new(),
+            outer: None,
+            changed: None,
+            homes: Homes::new(),
+            servers: Vec::new(),
+        }))
     }
 
     /// The lab.

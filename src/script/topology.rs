@@ -116,8 +116,9 @@ impl Library {
             None => super::error::runtime(inner, &session.borrow().homes, "").message,
         };
         let usage = function::named(name).next().map_or_else(String::new, Function::signature);
-        let diagnostic = Diagnostic::new(Code::WrongArguments, format!("`{name}` cannot work with these arguments: {words}"))
-            .help(format!("it is called like this: {usage}"));
+        let diagnostic =
+            Diagnostic::new(Code::WrongArguments, format!("`{name}` cannot work with these arguments: {words}"))
+                .help(format!("it is called like this: {usage}"));
         let here = site(&session.borrow(), ctx);
         error.set_position(at);
         raise(&mut session.borrow_mut(), diagnostic, here, at)

@@ -46,7 +46,9 @@ impl IfName {
             });
         }
         if matches!(name, "." | ".." | "all" | "default") {
-            return Err(bad("is taken by the kernel for a folder under /proc/sys/net".into()).help("choose another name"));
+            return Err(
+                bad("is taken by the kernel for a folder under /proc/sys/net".into()).help("choose another name")
+            );
         }
         Ok(Self(name.into()))
     }
@@ -142,7 +144,8 @@ fn file_name(what: &str, name: &str) -> Result<()> {
 }
 
 fn empty(what: &str, example: &str) -> Box<Diagnostic> {
-    Diagnostic::new(Code::BadName, format!("the name of a {what} cannot be empty")).help(format!("give it a name such as {example:?}"))
+    Diagnostic::new(Code::BadName, format!("the name of a {what} cannot be empty"))
+        .help(format!("give it a name such as {example:?}"))
 }
 
 /// A name as one line shows it.
