@@ -120,8 +120,9 @@ fn span(text: &str, site: &Site, label: Option<&str>) -> Option<LabeledSpan> {
         if number + 1 == site.line {
             let bare = line.trim_end_matches(['\n', '\r']);
             let from = bare.char_indices().nth(site.column.saturating_sub(1)).map_or(bare.len(), |(i, _)| i);
-            // An operator, `.` or `[`: what follows it is what is meant.
-            let skip = if bare[from..].starts_with(['.', '[']) {
+            // Of `a.b` and `a[b]` what follows the dot or bracket is what is meant.
+            let is_index = bare[..from].ends_with(|c: char| c.is_alphanumeric() || "_])\"".contains(c));
+            let skip = if is_index && bare[from..].starts_with(['.', '[']) {
                 bare[from + 1..].find(is_meant).map(|n| n + 1)
             } else {
                 None

@@ -255,6 +255,12 @@ impl Brackets {
     fn read(text: &str) -> Self {
         let mut open: Vec<Open> = Vec::new();
         let (mut line, mut column) = (1, 0);
+        let indent = |line: usize| {
+            let text = text.lines().nth(line - 1).unwrap_or_default();
+            (text.len() - text.trim_start().len(), text.trim_start().starts_with('}'))
+        };
+        // The innermost block whose `}` stands farther left than its own line: that one was meant for an outer block.
+        let mut outdented: Option<Open> = None;
         let mut chars = text.chars().peekable();
         // What is being skipped: a comment to the end of the line, one to `*/`, or a string to its quote.
         let mut skip: Option<char> = None;
@@ -288,14 +294,20 @@ impl Brackets {
                 (None, '"' | '`') => skip = Some(c),
                 (None, '(' | '[' | '{') => open.push(Open { bracket: c, line, column }),
                 (None, ')' | ']' | '}') => match open.pop() {
-                    Some(last) if last.closing() == c => {}
+                    Some(last) if last.closing() == c => {
+                        let (far, is_first) = indent(line);
+                        if c == '}' && is_first && outdented.is_none() && far < indent(last.line).0 {
+                            outdented = Some(last);
+                        }
+                    }
                     Some(last) => return Self { unclosed: Some(last), ..Self::default() },
                     None => return Self { extra: Some((line, column)), ..Self::default() },
                 },
                 (None, _) => {}
             }
         }
-        Self { unclosed: open.pop(), extra: None, comment: comments.pop() }
+        let unclosed = open.pop();
+        Self { unclosed: unclosed.map(|u| outdented.unwrap_or(u)), extra: None, comment: comments.pop() }
     }
 
     /// Whether the missing token is missing because of the open bracket: at a `;`, another bracket or the end.
