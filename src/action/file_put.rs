@@ -85,7 +85,10 @@ impl FilePut {
 impl Change for FilePut {
     fn apply(&self, ctx: &mut Context<'_>) -> std::result::Result<After, Failure> {
         let text = |state: &FileState| serde_json::to_string(state).unwrap_or_default();
-        let base = vec![(self.path.clone(), text(&self.before))];
+        let _turn = ctx.holders.turn().map_err(Failure::clean)?;
+        // Looked at again: a lab that goes may have given it back since `before`.
+        let before = fs::state(&self.path).map_err(|e| Failure::clean(self.broken("read", &e)))?;
+        let base = vec![(self.path.clone(), text(&before))];
         ctx.holders
             .hold((ctx.lab, self.held), &self.key(), &text(&self.state), || Ok(base))
             .map_err(Failure::partial)?;
@@ -103,7 +106,7 @@ impl Change for FilePut {
     }
 
     fn undo(&self, _after: &After, ctx: &mut Context<'_>) -> Result<Undone> {
-        let key = self.key();
+        let (key, _turn) = (self.key(), ctx.holders.turn()?);
         let stored = |text: &str| serde_json::from_str(text).unwrap_or_else(|_| self.before.clone());
         let undone = match ctx.holders.look((ctx.lab, self.held), &key)? {
             Release::NotHeld => {
@@ -112,7 +115,7 @@ impl Change for FilePut {
             }
             Release::Covered => Undone::Yes,
             Release::Back(text) => self.give_back(&stored(&text))?,
-            Release::Base(base) => {
+            Release::Base(base) | Release::Settled(base) => {
                 self.give_back(&base.first().map_or_else(|| self.before.clone(), |(_, t)| stored(t)))?
             }
         };

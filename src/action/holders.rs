@@ -20,6 +20,12 @@ use crate::types::name::LabName;
 pub struct Holders {
     file: PathBuf,
     lock: PathBuf,
+    turn: PathBuf,
+}
+
+/// Held by whoever changes a shared thing; see [`Holders::turn`].
+pub struct Turn {
+    _file: Flock<File>,
 }
 
 /// One shared thing.
@@ -29,6 +35,9 @@ struct Pile {
     base: Vec<(PathBuf, String)>,
     /// Who set it to what, oldest first.
     layers: Vec<Layer>,
+    /// Whether the last one to go has begun to give it back: then `base` is what it has decided to give back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_settled: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +58,8 @@ pub enum Release {
     Back(String),
     /// Give back what was there before any lab.
     Base(Vec<(PathBuf, String)>),
+    /// Give back this, as [`Holders::settle`] wrote it down: an undo that was killed had begun to.
+    Settled(Vec<(PathBuf, String)>),
 }
 
 type Piles = BTreeMap<String, Pile>;
@@ -56,7 +67,20 @@ type Piles = BTreeMap<String, Pile>;
 impl Holders {
     /// The record below a state directory, with its lock in the runtime directory.
     pub fn new(state_dir: &Path, runtime_dir: &Path) -> Self {
-        Self { file: state_dir.join(".holders.json"), lock: runtime_dir.join("holders.lock") }
+        Self {
+            file: state_dir.join(".holders.json"),
+            lock: runtime_dir.join("holders.lock"),
+            turn: runtime_dir.join("shared.lock"),
+        }
+    }
+
+    /// Waits until no other lab changes a shared thing, and keeps the others from it: from the look at what is there to the
+    /// record and the change that follow from it. Without that, a lab that goes would write over one that comes.
+    ///
+    /// # Errors
+    /// `NL0119` if the lock cannot be taken.
+    pub fn turn(&self) -> Result<Turn> {
+        self.take(&self.turn).map(|file| Turn { _file: file })
     }
 
     /// Puts a layer on a thing's pile. `base` is asked for only by the first.
@@ -75,6 +99,8 @@ impl Holders {
             if pile.layers.is_empty() {
                 pile.base = base()?;
             }
+            // What was decided then is what there was before.
+            pile.is_settled = false;
             pile.layers.push(Layer { lab: lab.clone(), seq, value: value.to_owned() });
             Ok(())
         })
@@ -95,6 +121,21 @@ impl Holders {
     pub fn look(&self, (lab, seq): (&LabName, u64), key: &str) -> Result<Release> {
         let _lock = self.locked()?;
         Ok(look(&self.read()?, lab, seq, key))
+    }
+
+    /// Writes down what the last lab to go is about to give back. A switch that writes others along destroys what that was
+    /// decided by, so after a kill in between it could not be decided again.
+    ///
+    /// # Errors
+    /// `NL0119` if the record cannot be read or written.
+    pub fn settle(&self, key: &str, wanted: Vec<(PathBuf, String)>) -> Result<()> {
+        self.edit(|piles| {
+            if let Some(pile) = piles.get_mut(key) {
+                pile.base = wanted;
+                pile.is_settled = true;
+            }
+            Ok(())
+        })
     }
 
     /// Takes the lab's layer out, after what [`Holders::look`] said has been done.
@@ -127,6 +168,23 @@ impl Holders {
         })
     }
 
+    /// Removes a record that a kill left half written.
+    ///
+    /// # Errors
+    /// `NL0119` if the record cannot be locked.
+    pub fn sweep(&self) -> Result<()> {
+        if self.beside().exists() {
+            let _lock = self.locked()?;
+            effect::here();
+            let _ = fs::remove_file(self.beside());
+        }
+        Ok(())
+    }
+
+    fn beside(&self) -> PathBuf {
+        self.file.with_extension("new")
+    }
+
     fn edit(&self, change: impl FnOnce(&mut Piles) -> Result<()>) -> Result<()> {
         let _lock = self.locked()?;
         let mut piles = self.read()?;
@@ -139,10 +197,11 @@ impl Holders {
             };
         }
         // Written beside and renamed, so that a kill leaves the old record or the new one.
-        let beside = self.file.with_extension("new");
+        let beside = self.beside();
         let text = serde_json::to_string(&piles).map_err(|e| self.broken("write", &io::Error::other(e)))?;
         effect::here();
         let written = File::create(&beside).and_then(|mut f| f.write_all(text.as_bytes()));
+        effect::here();
         written.and_then(|()| fs::rename(&beside, &self.file)).map_err(|e| self.broken("write", &e))
     }
 
@@ -155,7 +214,11 @@ impl Holders {
     }
 
     fn locked(&self) -> Result<Flock<File>> {
-        let open = OpenOptions::new().create(true).truncate(false).write(true).open(&self.lock);
+        self.take(&self.lock)
+    }
+
+    fn take(&self, lock: &Path) -> Result<Flock<File>> {
+        let open = OpenOptions::new().create(true).truncate(false).write(true).open(lock);
         let file = open.map_err(|e| self.broken("lock", &e))?;
         Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, e)| self.broken("lock", &e.into()))
     }
@@ -174,6 +237,7 @@ fn look(piles: &Piles, lab: &LabName, seq: u64, key: &str) -> Release {
     }
     match place.checked_sub(1) {
         Some(below) => Release::Back(pile.layers[below].value.clone()),
+        None if pile.is_settled => Release::Settled(pile.base.clone()),
         None => Release::Base(pile.base.clone()),
     }
 }

@@ -83,7 +83,8 @@ impl Change for LinkAdd {
             socket.change(message, flags).map_err(|e| Failure::clean(explain(self, e)))?;
         }
         for (end, is_peer) in self.ends().zip([false, true]) {
-            let steps = follow(end, is_peer || matches!(self.kind, LinkKind::Tun { .. }));
+            let made_bare = matches!(self.kind, LinkKind::Tun { .. });
+            let steps = follow(end, is_peer || made_bare, made_bare);
             let (requests, texts): (Vec<Request>, Vec<Step<'_>>) = steps.into_iter().unzip();
             let socket = ctx.socket(end.link.netns).map_err(Failure::partial)?;
             socket.change_all(requests).map_err(|(i, e)| Failure::partial(explain_step(end, texts.get(i), e)))?;
@@ -237,16 +238,23 @@ enum Step<'a> {
     Other(&'static str),
 }
 
-/// The requests that finish an end; those that the making message could not take are `late`.
-fn follow(end: &NewEnd, late: bool) -> Vec<(Request, Step<'_>)> {
+/// The requests that finish an end; master and `up` are `late` where the making message could not take them, and one that
+/// was `made_bare`, by no message at all, lacks its MAC and MTU as well.
+fn follow(end: &NewEnd, late: bool, made_bare: bool) -> Vec<(Request, Step<'_>)> {
     let index = end.link.index;
     let mut steps = Vec::new();
     if late && let Some(master) = end.link.master {
         let set = LinkSet { master: Some(master), ..LinkSet::default() };
         steps.push((link::set(index, &set), Step::Other("attach to its master")));
     }
+    if made_bare {
+        let set = LinkSet { mac: end.link.mac, mtu: end.link.mtu, ..LinkSet::default() };
+        if set != LinkSet::default() {
+            steps.push((link::set(index, &set), Step::Other("set the MAC or MTU of")));
+        }
+    }
     if !end.port.is_empty() {
-        steps.push((link::set_port(index, &end.port), Step::Other("set the port options of")));
+        steps.extend(port::requests(index, &end.port).into_iter().map(|r| (r, Step::Other("set the port options of"))));
     }
     if !end.vlans.is_empty() {
         // A bridge puts each new port into VLAN 1; a port whose VLANs are listed is in those and no other.

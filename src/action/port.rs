@@ -26,9 +26,8 @@ pub struct PortSet {
 
 impl PortSet {
     fn put(&self, options: &PortOptions, ctx: &mut Context<'_>) -> Result<()> {
-        let (message, flags) = link::set_port(self.link.index, options);
         let what = format!("set the port options of `{}`", self.dev);
-        ctx.socket(self.link.netns)?.change(message, flags).map_err(|e| explain(&what, e))
+        ctx.socket(self.link.netns)?.change_all(requests(self.link.index, options)).map_err(|(_, e)| explain(&what, e))
     }
 }
 
@@ -42,7 +41,8 @@ impl Change for PortSet {
         if !ctx.exists(self.link.netns) || link::get(ctx.socket(self.link.netns)?, self.link.index).is_err() {
             return Ok(Undone::Already);
         }
-        self.put(&self.before, ctx)?;
+        // Only what was set: the state of a port is the kernel's to choose unless somebody else chose it.
+        self.put(&self.before.only(&self.set), ctx)?;
         Ok(Undone::Yes)
     }
 
@@ -162,6 +162,16 @@ impl Change for VlanDel {
     }
 }
 
+/// The messages that set options of a port.
+pub(crate) fn requests(index: u32, options: &PortOptions) -> Vec<crate::kernel::netlink::Request> {
+    let mut requests = Vec::new();
+    if !(PortOptions { state: None, ..options.clone() }).is_empty() {
+        requests.push(link::set_port(index, options));
+    }
+    requests.extend(options.state.map(|state| link::set_port_state(index, state)));
+    requests
+}
+
 /// What a refused port option or VLAN means.
 pub(crate) fn explain(what: &str, error: KernelError) -> Box<Diagnostic> {
     match error.errno {
@@ -267,7 +277,10 @@ pub fn port_options(state: &LinkState) -> PortOptions {
     let data = |key: &str| state.linkinfo.as_ref().and_then(|i| i.info_slave_data.get(key));
     let switch = |key: &str| data(key).and_then(|v| v.as_bool());
     PortOptions {
-        state: None,
+        state: data("state")
+            .and_then(|v| v.as_str())
+            .and_then(|word| PortOptions::STATES.iter().position(|s| *s == word))
+            .and_then(|n| u8::try_from(n).ok()),
         priority: data("priority").and_then(|v| u16::try_from(v.as_u64()?).ok()),
         cost: data("cost").and_then(|v| u32::try_from(v.as_u64()?).ok()),
         hairpin: switch("hairpin"),

@@ -1,5 +1,6 @@
 //! A route is made, put in another's place, or deleted.
 
+use netlink_packet_route::route::RouteMessage;
 use serde::{Deserialize, Serialize};
 
 use super::text::{Names, opt};
@@ -91,7 +92,7 @@ impl Change for RouteReplace {
         if !ctx.exists(self.netns) {
             return Ok(Undone::Already);
         }
-        let Some(now) = find(self.netns, &self.route, ctx)? else {
+        let Some(now) = replaced(self.netns, &self.route, ctx).unwrap_or(None) else {
             return Ok(match &self.before {
                 Some(_) => Undone::Theirs(format!("the route to {} was deleted since", self.route.dst)),
                 None => Undone::Already,
@@ -202,6 +203,42 @@ pub fn find(netns: NetnsCookie, wanted: &RouteSpec, ctx: &mut Context<'_>) -> Re
     }))
 }
 
+/// The route that another one would be put in the place of: the first with the same destination, table and metric, whatever
+/// its gateway, and for IPv6 rather one that also has a gateway or also has none (`fib6_add_rt2node`).
+///
+/// # Errors
+/// `NL0115` for one that could not be given back; what the kernel said.
+pub fn replaced(netns: NetnsCookie, wanted: &RouteSpec, ctx: &mut Context<'_>) -> Result<Option<RouteSpec>> {
+    let v6 = wanted.dst.addr.is_ipv6();
+    let dump = route::dump(ctx.socket(netns)?, v6).map_err(|e| failed("list the routes", e))?;
+    let in_place: Vec<_> = dump.iter().filter(|m| stands_in(m, wanted)).collect();
+    let has_gateway = |spec: &RouteSpec| spec.via.is_some() || spec.nexthops.iter().any(|h| h.via.is_some());
+    let like = |m: &&&RouteMessage| RouteSpec::read_any(m).is_some_and(|r| has_gateway(&r) == has_gateway(wanted));
+    let Some(message) = in_place.iter().find(|m| !v6 || like(m)).or(in_place.first()) else { return Ok(None) };
+    RouteSpec::read_any(message).map(Some).ok_or_else(|| {
+        Diagnostic::new(
+            Code::NotOurs,
+            format!("the route to {} that is there has options that netlab cannot give back", wanted.dst),
+        )
+        .help("use another metric, so that both are there")
+    })
+}
+
+/// Whether a route has the same destination, table and metric.
+fn stands_in(message: &RouteMessage, wanted: &RouteSpec) -> bool {
+    let v6 = wanted.dst.addr.is_ipv6();
+    let state = state::route::RouteState::new(message, v6, &LinkNames::default());
+    let is_made = !matches!(state.kind, Some("local" | "broadcast" | "multicast" | "anycast"));
+    // IPv6 gives 1024 to a route without a metric.
+    let metric = |m: Option<u32>| m.unwrap_or(if v6 { 1024 } else { 0 });
+    // A route for one type of service stands beside the others.
+    message.header.tos == 0
+        && (is_made || wanted.kind == RouteKind::Local)
+        && state.prefix == wanted.dst
+        && state.table == wanted.table.unwrap_or(TABLE_MAIN)
+        && metric(state.metric) == metric(wanted.metric)
+}
+
 /// The error for a route that is not there.
 pub fn no_route(route: &RouteSpec) -> Box<Diagnostic> {
     Diagnostic::new(Code::NoSuchEntry, format!("there is no route `{}`", words(route, None)))
@@ -274,7 +311,13 @@ fn explain(netns: NetnsCookie, route: &RouteSpec, error: KernelError, ctx: &mut 
             let there = find(netns, route, ctx).ok().flatten();
             taken(route, there.as_ref()).kernel(error)
         }
-        (libc::ENETUNREACH | libc::EINVAL | libc::EHOSTUNREACH, Some(via)) => {
+        (libc::EINVAL, _) if route.src.is_some() && names_source(&error) => {
+            let src = route.src.map(|s| s.to_string()).unwrap_or_default();
+            Diagnostic::new(Code::BadAddress, format!("`src` {src} cannot be used: no link of the namespace has it yet"))
+                .help("IPv6 looks for duplicates for a second or two before an address counts; #{ nodad: true } at .addr() skips that")
+                .kernel(error)
+        }
+        (libc::ENETUNREACH | libc::EINVAL | libc::EHOSTUNREACH, Some(via)) if !names_source(&error) => {
             unreachable_gateway(netns, via, ctx).kernel(error)
         }
         (libc::ENETDOWN, _) => Diagnostic::new(
@@ -289,6 +332,11 @@ fn explain(netns: NetnsCookie, route: &RouteSpec, error: KernelError, ctx: &mut 
         }
         _ => failed(&format!("make the route to {}", route.dst), error),
     }
+}
+
+/// Whether the kernel complains of the source address; without a text it may be anything.
+fn names_source(error: &KernelError) -> bool {
+    error.text.as_deref().is_some_and(|text| text.to_lowercase().contains("source"))
 }
 
 /// Refuses a gateway that is the namespace's own address: IPv4 takes it, and then sends nothing anywhere.

@@ -20,14 +20,8 @@ pub struct RuleAdd {
 
 impl Change for RuleAdd {
     fn check(&self, ctx: &mut Context<'_>) -> Result<()> {
-        let there = rule::dump(ctx.socket(self.netns)?, self.rule.v6).map_err(|e| failed("read the rules", e))?;
-        let (wanted, _) = rule::add(&self.rule);
-        let netlink_packet_route::RouteNetlinkMessage::NewRule(wanted) = wanted else { return Ok(()) };
-        // The kernel shows more than it was told; the same rule shows at least what we would tell it.
-        let same = |m: &netlink_packet_route::rule::RuleMessage| {
-            m.header.action == wanted.header.action && wanted.attributes.iter().all(|a| m.attributes.contains(a))
-        };
-        if there.iter().any(same) { Err(taken(&self.rule)) } else { Ok(()) }
+        // The kernel itself would take one that somebody else made for another one.
+        if find(self.netns, &self.rule, ctx)?.is_some() { Err(taken(&self.rule)) } else { Ok(()) }
     }
 
     fn apply(&self, ctx: &mut Context<'_>) -> std::result::Result<After, Failure> {
@@ -66,6 +60,15 @@ impl Change for RuleAdd {
     fn rhai(&self, names: &Names) -> String {
         format!("{}.rule({:?})", names.handle(self.netns), words(&self.rule))
     }
+}
+
+/// The rule of a namespace that does the same with the same packets at the same place, whoever made it.
+///
+/// # Errors
+/// What the kernel said.
+pub fn find(netns: NetnsCookie, wanted: &RuleSpec, ctx: &mut Context<'_>) -> Result<Option<RuleSpec>> {
+    let there = rule::dump(ctx.socket(netns)?, wanted.v6).map_err(|e| failed("read the rules", e))?;
+    Ok(there.iter().filter_map(RuleSpec::read).find(|r| r.is_like(wanted)))
 }
 
 /// A rule is deleted.

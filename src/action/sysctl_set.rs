@@ -61,46 +61,85 @@ impl SysctlSet {
         sysctl::write(ctx.kernel.fd(self.netns).ok_or_else(gone)?, &self.path, value)
     }
 
-    /// Gives back a value, and those that changed along unless somebody has changed them since.
-    fn give_back(&self, back: &[(PathBuf, String)], after: &After, ctx: &mut Context<'_>) -> Result<Undone> {
-        let Some((_, value)) = back.first() else { return Ok(Undone::Already) };
+    /// What of `back` is to be given back, or why nothing is. What somebody set since stays theirs, although the switch
+    /// writes over it. `is_begun`: an undo was killed that had begun, so some may be as the switch left them.
+    fn decide(
+        &self,
+        back: &[(PathBuf, String)],
+        after: &After,
+        is_begun: bool,
+        ctx: &mut Context<'_>,
+    ) -> Result<std::result::Result<Vec<(PathBuf, String)>, Undone>> {
+        let Some((_, value)) = back.first() else { return Ok(Err(Undone::Already)) };
         let now = Self::look(self.netns, &self.path, ctx)?;
-        let is =
-            |values: &[(PathBuf, String)], path: &Path| values.iter().find(|(p, _)| p == path).map(|(_, v)| v.clone());
         let left: &[(PathBuf, String)] = if let After::Settings(left) = after { left } else { &[] };
-        let current = is(&now, &self.path).unwrap_or_default();
-        let ours = is(left, &self.path).unwrap_or_else(|| self.value.clone());
+        let current = of(&now, &self.path).unwrap_or_default();
+        let ours = of(left, &self.path).unwrap_or_else(|| self.value.clone());
         if current != *value && current != ours {
-            return Ok(Undone::Theirs(format!("{} was {ours} and is {current} now", self.leaf())));
+            return Ok(Err(Undone::Theirs(format!("{} was {ours} and is {current} now", self.leaf()))));
         }
-        // What somebody set since on one of those that changed along stays theirs, although the switch writes over it.
-        let wanted = back.iter().skip(1).map(|(path, before)| match (is(&now, path), is(left, path)) {
-            (Some(theirs), Some(left)) if theirs != left => (path, theirs),
-            _ => (path, before.clone()),
+        let along = back.iter().skip(1).map(|(path, before)| match (of(&now, path), of(left, path)) {
+            (Some(theirs), Some(left)) if theirs != left && !(is_begun && theirs == switched(path, value)) => {
+                (path.clone(), theirs)
+            }
+            _ => (path.clone(), before.clone()),
         });
-        let wanted: Vec<(&PathBuf, String)> = wanted.collect();
+        Ok(Ok(std::iter::once((self.path.clone(), value.clone())).chain(along).collect()))
+    }
+
+    /// Writes what is not so yet: the switch first, since it writes the others along.
+    fn write_all(&self, wanted: &[(PathBuf, String)], ctx: &mut Context<'_>) -> Result<Undone> {
+        let Some(((_, value), along)) = wanted.split_first() else { return Ok(Undone::Already) };
         let mut changed = false;
-        if current != *value {
+        if of(&Self::look(self.netns, &self.path, ctx)?, &self.path).is_some_and(|now| now != *value) {
             self.write(value, ctx).map_err(|e| explain(&self.path, value, e))?;
             changed = true;
         }
         let now = Self::look(self.netns, &self.path, ctx)?;
-        for (path, value) in wanted {
-            if is(&now, path).is_some_and(|n| n != value) {
+        for (path, value) in along {
+            if of(&now, path).is_some_and(|now| now != *value) {
                 let fd = ctx.kernel.fd(self.netns).ok_or_else(|| super::gone(self.netns))?;
-                sysctl::write(fd, path, &value).map_err(|e| explain(path, &value, e))?;
+                sysctl::write(fd, path, value).map_err(|e| explain(path, value, e))?;
                 changed = true;
             }
         }
         Ok(if changed { Undone::Yes } else { Undone::Already })
+    }
+
+    fn give_back(&self, back: &[(PathBuf, String)], after: &After, ctx: &mut Context<'_>) -> Result<Undone> {
+        match self.decide(back, after, false, ctx)? {
+            Ok(wanted) => self.write_all(&wanted, ctx),
+            Err(undone) => Ok(undone),
+        }
+    }
+
+    /// Gives back what was there before any lab. What it decides is written down before the switch destroys the grounds.
+    fn give_back_base(
+        &self,
+        base: &[(PathBuf, String)],
+        after: &After,
+        is_begun: bool,
+        ctx: &mut Context<'_>,
+    ) -> Result<Undone> {
+        match self.decide(base, after, is_begun, ctx)? {
+            Ok(wanted) => {
+                if !is_begun && wanted.len() > 1 {
+                    ctx.holders.settle(&self.key(), wanted.clone())?;
+                }
+                self.write_all(&wanted, ctx)
+            }
+            Err(undone) => Ok(undone),
+        }
     }
 }
 
 impl Change for SysctlSet {
     fn apply(&self, ctx: &mut Context<'_>) -> std::result::Result<After, Failure> {
         ctx.exists(self.netns);
+        let _turn = self.held.map(|_| ctx.holders.turn()).transpose().map_err(Failure::clean)?;
         if let Some(seq) = self.held {
-            let base = self.before.clone();
+            // Looked at again: a lab that goes may have given it back since `before`.
+            let base = Self::look(self.netns, &self.path, ctx).map_err(Failure::clean)?;
             ctx.holders.hold((ctx.lab, seq), &self.key(), &self.value, || Ok(base)).map_err(Failure::partial)?;
         }
         self.write(&self.value, ctx).map_err(|e| Failure::partial(explain(&self.path, &self.value, e)))?;
@@ -114,7 +153,7 @@ impl Change for SysctlSet {
         let Some(seq) = self.held else {
             return if ctx.exists(self.netns) { self.give_back(&self.before, after, ctx) } else { Ok(Undone::Already) };
         };
-        let key = self.key();
+        let (key, _turn) = (self.key(), ctx.holders.turn()?);
         let undone = if !ctx.exists(self.netns) {
             Undone::Already
         } else {
@@ -122,7 +161,8 @@ impl Change for SysctlSet {
                 Release::NotHeld => return Ok(Undone::Already),
                 Release::Covered => Undone::Yes,
                 Release::Back(value) => self.give_back(&[(self.path.clone(), value)], after, ctx)?,
-                Release::Base(base) => self.give_back(&base, after, ctx)?,
+                Release::Base(base) => self.give_back_base(&base, after, false, ctx)?,
+                Release::Settled(wanted) => self.give_back_base(&wanted, after, true, ctx)?,
             }
         };
         ctx.holders.release((ctx.lab, seq), &key)?;
@@ -147,6 +187,19 @@ impl Change for SysctlSet {
 
     fn rhai(&self, names: &Names) -> String {
         format!("{}.sysctl({:?}, {:?})", names.handle(self.netns), self.leaf(), self.value)
+    }
+}
+
+fn of(values: &[(PathBuf, String)], path: &Path) -> Option<String> {
+    values.iter().find(|(p, _)| p == path).map(|(_, value)| value.clone())
+}
+
+/// What a switch that is set to `value` makes of one that changes along, see [`along`].
+fn switched(path: &Path, value: &str) -> String {
+    match (path.ends_with("accept_redirects"), value) {
+        (true, "0") => "1".into(),
+        (true, _) => "0".into(),
+        (false, value) => value.into(),
     }
 }
 
@@ -188,6 +241,14 @@ fn explain(path: &Path, value: &str, error: KernelError) -> Box<Diagnostic> {
             .kernel(error),
         libc::EINVAL | libc::ERANGE => {
             Diagnostic::new(Code::BadSetting, format!("setting `{leaf}` does not take the value {value:?}"))
+                .kernel(error)
+        }
+        // A user without privileges has no lab; so root was refused, and it is the setting that cannot be written here.
+        libc::EACCES | libc::EPERM if nix::unistd::geteuid().is_root() => {
+            Diagnostic::new(Code::BadSetting, format!("setting `{leaf}` cannot be written in this namespace"))
+                .help(
+                    "it can only be read here: it belongs to the machine as a whole, or is written by the kernel alone",
+                )
                 .kernel(error)
         }
         _ => failed(&format!("set `{leaf}`"), error),

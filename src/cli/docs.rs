@@ -28,7 +28,7 @@ pub struct Args {
 /// # Errors
 /// `NL0210` for a name that is none, `NL0119` if the definitions cannot be written.
 pub fn run(args: Args) -> Result<u8> {
-    let entries = reference::entries()?;
+    let entries = reference::entries();
     if let Some(dir) = &args.definitions {
         return write_definitions(dir, &entries);
     }

@@ -20,6 +20,7 @@ pub struct Args {
 /// `NL0402` if the folders cannot be made.
 pub fn run(args: Args) -> Result<u8> {
     let store = Store::open()?;
+    store.sweep()?;
     let mut labs = labs::all(&store);
     for lab in &labs {
         if let Err(error) = &lab.status {

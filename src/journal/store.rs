@@ -11,6 +11,7 @@ use super::record::Outcome;
 use super::state::State;
 use crate::action::holders::Holders;
 use crate::diag::{Code, Diagnostic, KernelError, Result};
+use crate::kernel::effect;
 use crate::types::name::LabName;
 
 /// The folders of all labs of one user.
@@ -152,6 +153,29 @@ impl Store {
         }
     }
 
+    /// Removes what a kill can leave beside the labs: a folder in which no journal stands yet or any more, and a record of
+    /// shared settings that was half written.
+    ///
+    /// # Errors
+    /// `NL0119`.
+    pub fn sweep(&self) -> Result<()> {
+        for dir in fs::read_dir(&self.state).into_iter().flatten().flatten() {
+            let Some(lab) = dir.file_name().to_str().and_then(|name| LabName::new(name).ok()) else { continue };
+            if self.journal(&lab).exists() {
+                continue;
+            }
+            // Whoever makes or removes the folder now holds the lock.
+            let Ok(_lock) = self.lock(&lab) else { continue };
+            if !self.journal(&lab).exists() {
+                effect::here();
+                // Not empty, it is not ours: the journal is the first file in it and the last.
+                let _ = fs::remove_dir(dir.path());
+                let _ = fs::remove_file(self.runtime.join(format!("{lab}.lock")));
+            }
+        }
+        self.holders().sweep()
+    }
+
     fn is_busy(&self, lab: &LabName) -> bool {
         // Without the file nobody ever took it, and to look must not make it.
         self.runtime.join(format!("{lab}.lock")).exists() && self.try_lock(lab).is_err_and(|e| e.code == Code::LabBusy)
@@ -191,14 +215,23 @@ impl Store {
                 .kernel(KernelError::from_io(format!("unlink {}", dir.display()), e))
         };
         let journal = self.journal(lab);
-        for file in fs::read_dir(&dir).map_err(|e| broken(&e))?.flatten() {
-            if file.path() != journal {
-                fs::remove_file(file.path()).map_err(|e| broken(&e))?;
+        let mut tries = 0..TRIES;
+        loop {
+            for file in fs::read_dir(&dir).map_err(|e| broken(&e))?.flatten() {
+                if file.path() != journal {
+                    effect::here();
+                    remove_if_there(&file.path()).map_err(|e| broken(&e))?;
+                }
+            }
+            effect::here();
+            remove_if_there(&journal).map_err(|e| broken(&e))?;
+            effect::here();
+            match fs::remove_dir(&dir) {
+                // Another lab that goes has just written its picture of the host in here anew.
+                Err(e) if e.kind() == io::ErrorKind::DirectoryNotEmpty && tries.next().is_some() => {}
+                result => break result.map_err(|e| broken(&e))?,
             }
         }
-        crate::kernel::effect::here();
-        remove_if_there(&journal).map_err(|e| broken(&e))?;
-        fs::remove_dir(&dir).map_err(|e| broken(&e))?;
         let _ = fs::remove_file(self.runtime.join(format!("{lab}.lock")));
         Ok(())
     }

@@ -72,10 +72,12 @@ pub fn put(path: &Path, state: &FileState) -> io::Result<()> {
         FileState::Symlink { target } => {
             let _ = fs::remove_file(&beside);
             std::os::unix::fs::symlink(target, &beside)?;
+            effect::here();
             fs::rename(&beside, path)
         }
         FileState::File { text, mode, uid, gid } => {
             write_new(&beside, text, *mode, *uid, *gid)?;
+            effect::here();
             match fs::rename(&beside, path) {
                 // A bind mount, as in a container: the file cannot be replaced, only written.
                 Err(e) if e.raw_os_error() == Some(libc::EBUSY) => {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteMetric, RouteNextHop, RouteNextHopFlags,
-    RouteProtocol, RouteScope, RouteType, RouteVia,
+    RoutePreference, RouteProtocol, RouteScope, RouteType, RouteVia,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use serde::{Deserialize, Serialize};
@@ -128,6 +128,11 @@ impl RouteSpec {
     /// The same from the kernel's own message, so that it can be sent back; `None` for those that the kernel makes itself
     /// (local, broadcast, multicast and the networks of addresses) and those that say what this type cannot.
     pub fn read(message: &RouteMessage) -> Option<Self> {
+        if message.header.protocol == RouteProtocol::Kernel { None } else { Self::read_any(message) }
+    }
+
+    /// The same with those that the kernel made for the networks of addresses, which somebody may put another in place of.
+    pub fn read_any(message: &RouteMessage) -> Option<Self> {
         let kind = match message.header.kind {
             RouteType::Unicast => RouteKind::Unicast,
             RouteType::BlackHole => RouteKind::Blackhole,
@@ -136,7 +141,7 @@ impl RouteSpec {
             RouteType::Throw => RouteKind::Throw,
             _ => return None,
         };
-        if message.header.protocol == RouteProtocol::Kernel {
+        if message.header.tos != 0 {
             return None;
         }
         let v6 = message.header.address_family == AddressFamily::Inet6;
@@ -157,6 +162,9 @@ impl RouteSpec {
                 RouteAttribute::Table(number) => table = *number,
                 RouteAttribute::Priority(metric) => spec.metric = Some(*metric),
                 RouteAttribute::PrefSource(a) => spec.src = ip(a),
+                RouteAttribute::Metrics(metrics) if metrics.iter().any(|m| !matches!(m, RouteMetric::Mtu(_))) => {
+                    return None;
+                }
                 RouteAttribute::Metrics(metrics) => {
                     spec.mtu = metrics.iter().find_map(|m| if let RouteMetric::Mtu(n) = m { Some(*n) } else { None });
                 }
@@ -174,7 +182,8 @@ impl RouteSpec {
                         })
                         .collect();
                 }
-                RouteAttribute::Encap(_) | RouteAttribute::NhId(_) => return None,
+                RouteAttribute::Encap(_) | RouteAttribute::NhId(_) | RouteAttribute::Realm(_) => return None,
+                RouteAttribute::Preference(p) if *p != RoutePreference::Medium => return None,
                 _ => {}
             }
         }

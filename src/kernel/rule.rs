@@ -45,9 +45,65 @@ pub struct RuleSpec {
     pub table: Option<u32>,
     /// What happens instead of looking in a table: blackhole, unreachable or prohibit.
     pub kind: RouteKind,
+    /// Who made it (`RTPROT_*`); boot if absent. The kernel takes rules that differ in nothing else for two, and deletes the
+    /// first that fits: who does not say it may hit somebody else's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<u8>,
 }
 
 impl RuleSpec {
+    /// The same from the kernel's own message, so that it can be sent back; `None` for one that says what this type cannot.
+    pub fn read(message: &RuleMessage) -> Option<Self> {
+        let header = &message.header;
+        let mut spec = Self {
+            v6: header.family == AddressFamily::Inet6,
+            tos: (header.tos != 0).then_some(header.tos),
+            not: header.flags.contains(RuleFlags::Invert),
+            kind: match header.action {
+                RuleAction::ToTable => RouteKind::Unicast,
+                RuleAction::Blackhole => RouteKind::Blackhole,
+                RuleAction::Unreachable => RouteKind::Unreachable,
+                RuleAction::Prohibit => RouteKind::Prohibit,
+                _ => return None,
+            },
+            ..Self::default()
+        };
+        let mut table = u32::from(header.table);
+        for attribute in &message.attributes {
+            match attribute {
+                RuleAttribute::Priority(n) => spec.priority = *n,
+                RuleAttribute::Source(addr) => spec.from = Some(Prefix { addr: *addr, len: header.src_len }),
+                RuleAttribute::Destination(addr) => spec.to = Some(Prefix { addr: *addr, len: header.dst_len }),
+                RuleAttribute::Iifname(name) => spec.iif = Some(name.clone()),
+                RuleAttribute::Oifname(name) => spec.oif = Some(name.clone()),
+                RuleAttribute::FwMark(mark) => spec.fwmark = Some(*mark),
+                RuleAttribute::FwMask(u32::MAX) | RuleAttribute::SuppressPrefixLen(u32::MAX) => {}
+                RuleAttribute::Table(n) => table = *n,
+                RuleAttribute::Protocol(p) => {
+                    spec.protocol = (*p != RouteProtocol::Boot).then(|| u8::from(*p));
+                }
+                // Padding and the like; from FRA_DSCP on they are selectors.
+                RuleAttribute::Other(nla) if netlink_packet_core::Nla::kind(nla) < 25 => {}
+                _ => return None,
+            }
+        }
+        spec.table = (spec.kind == RouteKind::Unicast).then_some(table);
+        Some(spec)
+    }
+
+    /// Whether both do the same with the same packets, whoever made them.
+    pub fn is_like(&self, other: &Self) -> bool {
+        let bare = |spec: &Self| Self {
+            protocol: None,
+            tos: spec.tos.filter(|t| *t != 0),
+            fwmark: spec.fwmark.filter(|m| *m != 0),
+            from: spec.from.filter(|p| p.len > 0),
+            to: spec.to.filter(|p| p.len > 0),
+            ..spec.clone()
+        };
+        bare(self) == bare(other)
+    }
+
     fn message(&self) -> RuleMessage {
         let mut message = RuleMessage::default();
         message.header.family = if self.v6 { AddressFamily::Inet6 } else { AddressFamily::Inet };
@@ -61,6 +117,7 @@ impl RuleSpec {
         message.header.flags.set(RuleFlags::Invert, self.not);
         let attributes = &mut message.attributes;
         attributes.push(RuleAttribute::Priority(self.priority));
+        attributes.push(RuleAttribute::Protocol(self.protocol.map_or(RouteProtocol::Boot, RouteProtocol::from)));
         if let Some(from) = self.from {
             message.header.src_len = from.len;
             attributes.push(RuleAttribute::Source(from.addr));
@@ -82,9 +139,7 @@ impl RuleSpec {
 
 /// The message that adds a rule. Without `EXCL` the same rule is added twice.
 pub fn add(spec: &RuleSpec) -> Request {
-    let mut message = spec.message();
-    message.attributes.push(RuleAttribute::Protocol(RouteProtocol::Boot));
-    (RouteNetlinkMessage::NewRule(message), NLM_F_CREATE | NLM_F_EXCL)
+    (RouteNetlinkMessage::NewRule(spec.message()), NLM_F_CREATE | NLM_F_EXCL)
 }
 
 /// The message that deletes the rule which matches all that is said.

@@ -49,14 +49,14 @@ pub struct Lab {
     store: Store,
     log: Log,
     steps: Vec<(u64, Step)>,
-    savepoints: Vec<usize>,
+    savepoints: Vec<u64>,
     listener: Option<Listener>,
     _lock: LabLock,
 }
 
-/// A point in a run to which it can go back.
+/// A point in a run to which it can go back: the number that the next step gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Savepoint(usize);
+pub struct Savepoint(u64);
 
 impl Lab {
     /// Makes one change: the only place where one is made. It is written down before and after.
@@ -75,7 +75,7 @@ impl Lab {
         if matches!(action, Action::FilePut(_)) {
             self.log.sync()?;
         }
-        self.objects.started(&action, site);
+        self.objects.started(seq, &action, site);
         let step = Step { site: site.clone(), action, after: After::Nothing, phase: Phase::Started };
         self.steps.push((seq, step));
         let result = if effect::fails_now() { Err(injected()) } else { self.apply_last() };
@@ -143,7 +143,7 @@ impl Lab {
 
     /// Begins a stretch that can be taken back by itself.
     pub fn savepoint(&mut self) -> Savepoint {
-        let point = Savepoint(self.steps.len());
+        let point = Savepoint(self.next_seq());
         self.savepoints.push(point.0);
         point
     }
@@ -155,7 +155,7 @@ impl Lab {
 
     /// Whether a change of something that was made at `made` must be restorable by itself: inside of a stretch that began
     /// later. Otherwise it goes with its maker.
-    pub(crate) fn must_keep(&self, made: Option<usize>) -> bool {
+    pub(crate) fn must_keep(&self, made: Option<u64>) -> bool {
         self.savepoints.iter().any(|p| made.is_none_or(|made| made < *p))
     }
 

@@ -29,8 +29,8 @@ pub struct NetnsObject {
     pub name: Option<NsName>,
     /// Whether the lab made it.
     pub made: bool,
-    /// The number of steps that had been done when it was made.
-    pub made_at: Option<usize>,
+    /// The number of the step that made it.
+    pub made_at: Option<u64>,
     /// Where in the script it was made.
     pub site: Option<Site>,
     /// Where it was deleted.
@@ -46,8 +46,8 @@ pub struct LinkObject {
     pub kind: String,
     /// Whether the lab made it.
     pub made: bool,
-    /// The number of steps that had been done when it was made.
-    pub made_at: Option<usize>,
+    /// The number of the step that made it.
+    pub made_at: Option<u64>,
     /// The other end of a veth.
     pub peer: Option<LinkId>,
     /// The link it sits on.
@@ -100,7 +100,6 @@ pub struct Objects {
     next_index: HashMap<NetnsCookie, (u32, HashSet<u32>)>,
     /// The ifindexes that are taken in a namespace that was just made: the same in all of them.
     taken_when_new: Option<HashSet<u32>>,
-    steps: usize,
     last_seq: u64,
 }
 
@@ -113,20 +112,22 @@ impl Objects {
     }
 
     /// An action is about to be done: from here on what it makes may be there.
-    pub fn started(&mut self, action: &Action, site: &Site) {
-        self.last_seq += 1;
+    pub fn started(&mut self, seq: u64, action: &Action, site: &Site) {
+        self.last_seq = self.last_seq.max(seq);
         match action {
             Action::NetnsAdd(a) => {
-                let made_at = self.steps;
                 let id = self.add_netns(a.cookie, Some(a.name.clone()), true, Some(site.clone()));
-                self.netns[id.0].made_at = Some(made_at);
+                self.netns[id.0].made_at = Some(seq);
             }
             Action::NetnsAttach(a) => {
                 let id = self.add_netns(a.cookie, Some(a.name.clone()), false, Some(site.clone()));
-                self.netns[id.0].name = Some(a.name.clone());
-                self.names.insert(a.cookie, a.name.to_string());
+                // A second name of a namespace that has one is only another way to it.
+                if self.netns[id.0].name.is_none() {
+                    self.netns[id.0].name = Some(a.name.clone());
+                    self.names.insert(a.cookie, a.name.to_string());
+                }
             }
-            Action::LinkAdd(a) => self.add_made(a, site),
+            Action::LinkAdd(a) => self.add_made(seq, a, site),
             Action::LinkMove(a) => self.shift(a.from, Spot { key: a.to, name: a.dev.to_string() }),
             Action::LinkSet(a) => {
                 if let Some(name) = &a.set.name {
@@ -139,7 +140,6 @@ impl Objects {
 
     /// An action has been done.
     pub fn done(&mut self, action: &Action, site: &Site) {
-        self.steps += 1;
         match action {
             Action::LinkMove(a) => self.settle(a.to),
             Action::LinkSet(a) => self.settle(a.link),
@@ -301,11 +301,6 @@ impl Objects {
         self.last_seq
     }
 
-    /// Sets the number of the last step, when a journal is taken up again.
-    pub(crate) fn set_last_seq(&mut self, seq: u64) {
-        self.last_seq = seq;
-    }
-
     /// The ifindex for the next link in a namespace. `taken` is asked once for those in use.
     ///
     /// In the lab's own namespaces they are small; elsewhere they begin at `far`, which the kernel's own counter does not
@@ -336,7 +331,7 @@ impl Objects {
         Ok(*next - 1)
     }
 
-    fn add_made(&mut self, add: &LinkAdd, site: &Site) {
+    fn add_made(&mut self, seq: u64, add: &LinkAdd, site: &Site) {
         let mut ids = Vec::new();
         for end in add.ends() {
             let key = end.link.key();
@@ -344,7 +339,7 @@ impl Objects {
                 spots: vec![Spot { key, name: end.link.name.to_string() }],
                 kind: add.kind.name().into(),
                 made: true,
-                made_at: Some(self.steps),
+                made_at: Some(seq),
                 peer: None,
                 parent: add.kind.parent(),
                 group: end.link.group,

@@ -10,6 +10,7 @@ use crate::journal::log::{self, Log};
 use crate::journal::record::{Header, Outcome, Record, VERSION};
 use crate::journal::state::State;
 use crate::journal::store::{Status, Store};
+use crate::kernel::effect;
 use crate::kernel::process;
 use crate::kernel::signal::Stop;
 use crate::kernel::space::Kernel;
@@ -59,6 +60,7 @@ impl Lab {
         };
         let before = Digest::read(&mut kernel, new.verify)?;
         let dir = store.dir(&new.name);
+        effect::here();
         std::fs::create_dir_all(&dir).map_err(|e| {
             Diagnostic::new(Code::BadFile, format!("cannot make the folder of the lab `{}`", new.name))
                 .kernel(KernelError::from_io(format!("mkdir {}", dir.display()), &e))
@@ -168,13 +170,12 @@ pub fn read_objects(header: &Header, state: &State) -> Objects {
     use crate::journal::state::Phase;
     let mut objects = Objects::new(header.host);
     for (seq, step) in &state.steps {
-        objects.started(&step.action, &step.site);
+        objects.started(*seq, &step.action, &step.site);
         match step.phase {
             Phase::Failed | Phase::Undone => objects.failed(&step.action),
             Phase::Done | Phase::Undoing | Phase::Stuck => objects.done(&step.action, &step.site),
             Phase::Started => {}
         }
-        objects.set_last_seq(*seq);
     }
     objects
 }

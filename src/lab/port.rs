@@ -10,7 +10,7 @@ use crate::kernel::link::{self, LinkEnd};
 use crate::kernel::space::NetnsCookie;
 use crate::probe::state::link::LinkState;
 use crate::types::mac::Mac;
-use crate::types::name::{IFNAME_MAX, IfName};
+use crate::types::name::IfName;
 
 /// Where a port is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,7 +76,8 @@ impl Lab {
     }
 
     /// Chooses all that a port leaves out. `guest` is the name of the namespace at the other end.
-    pub(crate) fn born(&mut self, port: &Port, guest: Option<&str>, not_index: Option<u32>) -> Result<NewEnd> {
+    /// `other` is the end that will be born together with it.
+    pub(crate) fn born(&mut self, port: &Port, guest: Option<&str>, other: Option<&LinkEnd>) -> Result<NewEnd> {
         let netns = self.port_netns(port)?;
         let (master, master_name) = match port.place {
             Place::Netns(_) => (None, None),
@@ -97,10 +98,10 @@ impl Lab {
         };
         let name = match &port.name {
             Some(name) => name.clone(),
-            None => self.free_name(port, netns, guest)?,
+            None => self.free_name(port, netns, guest, other)?,
         };
         let mut index = self.index(netns)?;
-        if Some(index) == not_index {
+        if other.is_some_and(|o| o.index == index) {
             index = self.index(netns)?;
         }
         let group = (!self.objects.is_own_netns(netns)).then_some(self.header.group);
@@ -126,26 +127,34 @@ impl Lab {
         })
     }
 
-    fn free_name(&mut self, port: &Port, netns: NetnsCookie, guest: Option<&str>) -> Result<IfName> {
+    fn free_name(
+        &mut self,
+        port: &Port,
+        netns: NetnsCookie,
+        guest: Option<&str>,
+        other: Option<&LinkEnd>,
+    ) -> Result<IfName> {
         let inside = matches!(port.place, Place::Netns(_)) && netns != self.header.host;
         let socket = self.kernel.socket(netns).ok_or_else(|| crate::action::gone(netns))?;
-        let mut taken = |name: &str| link::get_by_name(socket, name).is_ok();
+        let other = other.filter(|o| o.netns == netns).map(|o| o.name.as_str());
+        let mut taken = |name: &str| other == Some(name) || link::get_by_name(socket, name).is_ok();
         if inside {
             let mut numbers = 0..;
             return numbers
                 .find_map(|n: u32| Some(format!("eth{n}")).filter(|name| !taken(name)))
                 .map_or_else(|| IfName::new("eth"), |name| IfName::new(&name));
         }
-        let base: String = guest.unwrap_or("veth").chars().take(IFNAME_MAX).collect();
-        if !taken(&base) {
-            return IfName::new(&base);
+        // What a namespace may be called and a link may not.
+        let base = guest.unwrap_or("veth").replace([':', '%'], "-");
+        let whole = IfName::cut(&base, "");
+        if !taken(&whole) {
+            return IfName::new(&whole);
         }
         // A guest with several wires to the same place: its name and a number, cut so that both fit.
         (2..)
-            .map(|n: u32| format!("-{n}"))
-            .map(|tail| base.chars().take(IFNAME_MAX - tail.len()).collect::<String>() + &tail)
+            .map(|n: u32| IfName::cut(&base, &format!("-{n}")))
             .find(|name| !taken(name))
-            .map_or_else(|| IfName::new(&base), |name| IfName::new(&name))
+            .map_or_else(|| IfName::new(&whole), |name| IfName::new(&name))
     }
 
     /// A link's state, freshly read.

@@ -13,7 +13,7 @@ use crate::action::process_start::{ProcessStart, cannot, command};
 use crate::diag::{Result, Site};
 use crate::journal::state::Step;
 use crate::kernel::netns;
-use crate::kernel::process::ProcessKey;
+use crate::kernel::process::{self, ProcessKey};
 
 /// What a program came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +37,10 @@ impl Lab {
         self.kernel.find(cookie);
         let fd = self.kernel.fd(cookie).ok_or_else(|| crate::action::gone(cookie))?;
         let spawned = netns::within_as_named(fd.as_fd(), name.as_ref(), || {
-            command(argv).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
+            use std::os::unix::process::CommandExt;
+            // A group of its own, so that its children can be ended with it.
+            let mut command = command(argv);
+            command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
         });
         let mut child = spawned.and_then(|r| r).map_err(|e| cannot(argv, &e))?;
         // Read on threads of their own: a full pipe would stop the program.
@@ -50,7 +53,7 @@ impl Lab {
                 Err(e) => return Err(cannot(argv, &e)),
             }
             if let Err(error) = self.may_go_on() {
-                let _ = child.kill();
+                let _ = i32::try_from(child.id()).map(process::kill_group);
                 let _ = child.wait();
                 return Err(error);
             }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::objects::Objects;
 use crate::action::Action;
 use crate::diag::{Code, Diagnostic, KernelError, Result};
+use crate::kernel::effect;
 use crate::kernel::neigh::Table;
 use crate::kernel::netns;
 use crate::kernel::space::{Kernel, NetnsCookie};
@@ -105,7 +106,10 @@ impl Digest {
     pub fn save(&self, dir: &Path) -> Result<()> {
         let path = dir.join(FILE);
         let text = serde_json::to_string(self).unwrap_or_default();
-        fs::write(&path, text).map_err(|e| {
+        // Beside and renamed: other labs that go write this file too, and may be killed at it.
+        let beside = dir.join(format!("{FILE}.{}", std::process::id()));
+        effect::here();
+        fs::write(&beside, text).and_then(|()| fs::rename(&beside, &path)).map_err(|e| {
             Diagnostic::new(Code::BadFile, "cannot write down what the host holds")
                 .kernel(KernelError::from_io(format!("write {}", path.display()), &e))
         })
@@ -135,10 +139,12 @@ impl Digest {
             .collect()
     }
 
-    /// Takes lines out; whether there were any.
-    pub fn remove(&mut self, which: impl Fn(&str) -> bool) -> bool {
+    /// Takes out the lines that a lab explains which has gone, and is gone with it: what `now` still holds was the user's,
+    /// who may well have a default route and permanent neighbours too. Whether there were any.
+    pub fn remove(&mut self, trail: &Trail, now: &Self) -> bool {
         let count = self.lines.len();
-        self.lines.retain(|key, _| !which(key));
+        let stays = |key: &String, line: &String| !key.starts_with("setting ") && now.lines.get(key) == Some(line);
+        self.lines.retain(|key, line| stays(key, line) || !trail.explains(key));
         self.lines.len() < count
     }
 }
@@ -164,6 +170,9 @@ impl Trail {
         }
         for action in actions {
             match action {
+                Action::NetnsAttach(a) => {
+                    trail.lines.insert(format!("namespace {}", a.name));
+                }
                 Action::AddrAdd(a) if a.link.netns == host => {
                     trail.lines.insert(format!("address {} on {}", a.addr, a.dev));
                 }

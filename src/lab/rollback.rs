@@ -69,8 +69,10 @@ impl Lab {
         let before = Digest::load(&self.store.dir(&self.header.lab));
         let undoing = self.rollback(Savepoint(0));
         let now = before.as_ref().and_then(|before| Digest::read(&mut self.kernel, before.settings).ok());
+        if let Some(now) = &now {
+            self.forget_elsewhere(&trail, now);
+        }
         let differences = before.zip(now).map(|(before, now)| self.unexplained(now.differences(&before)));
-        self.forget_elsewhere(&trail);
         let mut ending = Ending { undoing, differences };
         let result = if ending.is_complete() {
             self.close(Outcome::Down).and_then(|()| self.forget())
@@ -86,7 +88,7 @@ impl Lab {
     /// Takes back what was done since a savepoint.
     pub fn rollback(&mut self, to: Savepoint) -> Undoing {
         let mut undoing = Undoing::default();
-        let plan = plan(&self.steps[to.0.min(self.steps.len())..], &self.objects);
+        let plan = plan(&self.steps[self.steps.partition_point(|(seq, _)| *seq < to.0)..], &self.objects);
         let mut covered = Vec::new();
         for piece in plan {
             if let Some(signal) = self.stop.signal() {
@@ -122,7 +124,7 @@ impl Lab {
     pub(crate) fn undo_one(&mut self, seq: u64, undoing: &mut Undoing) -> Result<()> {
         let Some((_, step)) = self.steps.iter().find(|(s, _)| *s == seq) else { return Ok(()) };
         let (action, after) = (step.action.clone(), step.after.clone());
-        self.log.write(&Record::UndoStarted { seqs: vec![seq] })?;
+        self.begin_undo(&[seq])?;
         let result = action.change().undo(&after, &mut self.context());
         self.note(seq, result, undoing)
     }
@@ -130,7 +132,7 @@ impl Lab {
     /// Deletes links and then namespaces that go in one sweep.
     fn remove(&mut self, links: &[u64], spaces: &[u64], undoing: &mut Undoing) -> Result<()> {
         let seqs: Vec<u64> = links.iter().chain(spaces).copied().collect();
-        self.log.write(&Record::UndoStarted { seqs: seqs.clone() })?;
+        self.begin_undo(&seqs)?;
         let mut undone = Vec::new();
         for (netns, group) in self.doomed(links) {
             let (numbers, doomed): (Vec<u64>, Vec<Doomed>) = group.into_iter().unzip();
@@ -279,7 +281,7 @@ impl Lab {
             .map(|(s, _)| *s)
             .collect();
         if !not_begun.is_empty() {
-            self.log.write(&Record::UndoStarted { seqs: seqs.to_vec() })?;
+            self.begin_undo(&not_begun)?;
         }
         self.log.write(&Record::UndoDone { seqs: seqs.to_vec() })?;
         for (seq, step) in &mut self.steps {
@@ -287,6 +289,15 @@ impl Lab {
                 step.phase = Phase::Undone;
                 self.objects.failed(&step.action);
             }
+        }
+        Ok(())
+    }
+
+    fn begin_undo(&mut self, seqs: &[u64]) -> Result<()> {
+        self.log.write(&Record::UndoStarted { seqs: seqs.to_vec() })?;
+        let wanted: HashSet<u64> = seqs.iter().copied().collect();
+        for (_, step) in self.steps.iter_mut().filter(|(seq, _)| wanted.contains(seq)) {
+            step.phase = Phase::Undoing;
         }
         Ok(())
     }
@@ -311,11 +322,11 @@ impl Lab {
     }
 
     /// What this lab made stood on the host when other labs began, and is in their pictures of it: it is taken out there.
-    fn forget_elsewhere(&self, trail: &Trail) {
+    fn forget_elsewhere(&self, trail: &Trail, now: &Digest) {
         for lab in self.store.labs().into_iter().filter(|l| *l != self.header.lab) {
             let dir = self.store.dir(&lab);
             if let Some(mut digest) = Digest::load(&dir)
-                && digest.remove(|key| trail.explains(key))
+                && digest.remove(trail, now)
             {
                 // If this fails, that lab will say that something is gone: a line too many, and nothing worse.
                 let _ = digest.save(&dir);

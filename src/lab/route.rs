@@ -3,7 +3,7 @@
 use super::Lab;
 use super::objects::NsId;
 use crate::action::Action;
-use crate::action::route::{RouteAdd, RouteDel, RouteReplace, find, no_route};
+use crate::action::route::{RouteAdd, RouteDel, RouteReplace, find, no_route, replaced};
 use crate::action::rule::{RuleAdd, RuleDel};
 use crate::action::sysctl_set::SysctlSet;
 use crate::diag::{Code, Diagnostic, Result, Site};
@@ -28,7 +28,7 @@ impl Lab {
         if !replace {
             return self.perform(site, Action::RouteAdd(RouteAdd { netns, route, dev }));
         }
-        let before = find(netns, &route, &mut self.context())?;
+        let before = replaced(netns, &route, &mut self.context()).map_err(|e| e.at(site.clone()))?;
         self.perform(site, Action::RouteReplace(RouteReplace { netns, route, dev, before }))
     }
 
@@ -91,6 +91,10 @@ impl Lab {
                     .at(site.clone()));
             }
         };
+        // Given back, it has to be what it was, which includes who made it.
+        if let Some(found) = crate::action::rule::find(netns, &rule, &mut self.context())? {
+            rule = found;
+        }
         self.perform(site, Action::RuleDel(RuleDel { netns, rule }))
     }
 

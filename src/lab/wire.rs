@@ -29,7 +29,7 @@ impl Lab {
         let (main_guest, peer_guest) = (self.guest(peer)?, self.guest(main)?);
         let main = self.born(main, main_guest.as_deref(), None)?;
         // With equal ifindexes at both ends the kernel takes a carrier change for less urgent, and holds it for up to a second.
-        let peer = self.born(peer, peer_guest.as_deref(), Some(main.link.index))?;
+        let peer = self.born(peer, peer_guest.as_deref(), Some(&main.link))?;
         if (main.link.netns, &main.link.name) == (peer.link.netns, &peer.link.name) {
             return Err(Diagnostic::new(Code::NameTaken, format!("both ends would be called `{}`", main.link.name))
                 .help("give each end a name: veth(host.port(\"veth0\"), host.port(\"veth1\"))"));

@@ -15,7 +15,7 @@ use crate::lab::objects::{LinkId, NsId};
 use crate::lab::port::{Place, Port};
 use crate::types::address::ip;
 use crate::types::mac::Mac;
-use crate::types::name::IFNAME_MAX;
+use crate::types::name::IfName;
 use crate::types::number::{VlanId, Vni};
 
 pub(super) const FUNCTIONS: &[Function] = &[
@@ -178,7 +178,7 @@ fn vlan(c: &mut Call<'_>) -> Result<Dynamic> {
     };
     options.finish()?;
     let tail = format!(".{}", id.get());
-    let default: String = name.chars().take(IFNAME_MAX - tail.len()).collect::<String>() + &tail;
+    let default = IfName::cut(&name, &tail);
     let site = c.site.clone();
     c.lab()?.add_link(&site, &port, LinkKind::Vlan { link, id, ad }, &default).map(value)
 }
@@ -201,7 +201,7 @@ fn macvlan(c: &mut Call<'_>, tap: bool) -> Result<Dynamic> {
             format!("`macaddr` is for the mode \"source\", this is \"{word}\""),
         ));
     }
-    let default = format!("mv-{}", name.chars().take(IFNAME_MAX - 3).collect::<String>());
+    let default = IfName::cut(&format!("mv-{name}"), "");
     let site = c.site.clone();
     let kind = if tap { LinkKind::Macvtap { link, mode } } else { LinkKind::Macvlan { link, mode, macs } };
     c.lab()?.add_link(&site, &port, kind, &default).map(value)

@@ -184,9 +184,13 @@ fn functions(engine: &mut Engine, session: &Shared) {
         let receiver = usize::from(function.of != Of::Free);
         calls.extend((function.arity.0..=function.arity.1).map(|n| (function.name, n + receiver)));
     }
-    for (name, count) in calls {
+    // Rhai's own functions name their types, and an exact type wins over any: its `sleep`, which no signal ends, would be
+    // called in the place of ours.
+    let numbers = [TypeId::of::<i64>(), TypeId::of::<f64>()];
+    let exact = calls.iter().filter(|(_, count)| *count == 1).flat_map(|(name, _)| numbers.map(|n| (*name, vec![n])));
+    let any = calls.iter().map(|(name, count)| (*name, vec![TypeId::of::<Dynamic>(); *count]));
+    for (name, types) in exact.chain(any) {
         let (session, library) = (session.clone(), library.clone());
-        let types = vec![TypeId::of::<Dynamic>(); count];
         engine.register_raw_fn(name, types, move |ctx: NativeCallContext<'_>, args: &mut [&mut Dynamic]| {
             let args: Vec<Dynamic> = args.iter().map(|a| a.flatten_clone()).collect();
             call(&session, &library, &ctx, name, args)

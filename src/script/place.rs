@@ -97,7 +97,7 @@ fn vlans(options: &mut Options) -> Result<Vec<PortVlan>> {
 /// The options of a bridge port, in bridge(8)'s words.
 pub(super) fn port_options(options: &mut Options) -> Result<PortOptions> {
     let state = options.any("state").map(|state| {
-        let words = ["disabled", "listening", "learning", "forwarding", "blocking"];
+        let words = PortOptions::STATES;
         let number = state.as_int().ok().and_then(|n| u8::try_from(n).ok()).filter(|n| *n < 5);
         let word = state.clone().into_string().ok().and_then(|w| words.iter().position(|x| *x == w));
         number.or(word.and_then(|n| u8::try_from(n).ok())).ok_or_else(|| {

@@ -1,13 +1,8 @@
 //! The reference: every function with its signature and manual, ours from the table and the library's from its comments.
 
-use std::path::Path;
-
-use super::engine::build;
 use super::function::{self, Form, Function};
-use super::session::Session;
-use super::topology::Library;
+use super::topology::FILES;
 use super::values::Of;
-use crate::diag::Result;
 
 /// One function in the reference.
 #[derive(Debug, Clone)]
@@ -48,25 +43,16 @@ impl Entry {
 }
 
 /// All functions, in the order of the table.
-///
-/// # Errors
-/// `NL0901` if the library does not parse.
-pub fn entries() -> Result<Vec<Entry>> {
-    let session = Session::new(None);
-    let engine = build(&session, &[], Path::new("."))?;
-    let library = Library::default();
-    let ast = library.ast(&engine)?;
-    Ok(function::all()
+pub fn entries() -> Vec<Entry> {
+    function::all()
         .map(|f| {
             let doc = match f.form {
-                Form::Library => {
-                    ast.iter_functions().find(|l| l.name == f.name).map_or_else(String::new, |l| comments(&l.comments))
-                }
+                Form::Library => manual(f.name),
                 _ => f.doc.to_owned(),
             };
             entry(f, doc)
         })
-        .collect())
+        .collect()
 }
 
 fn entry(f: &Function, doc: String) -> Entry {
@@ -81,11 +67,19 @@ fn entry(f: &Function, doc: String) -> Entry {
     }
 }
 
-/// The text of documentation comments.
-fn comments(lines: &[&str]) -> String {
-    let bare = lines.iter().flat_map(|c| c.lines()).map(|l| {
-        let l = l.trim_start().trim_start_matches("///");
-        l.strip_prefix(' ').unwrap_or(l)
-    });
-    bare.collect::<Vec<_>>().join("\n")
+/// The comment before a function of the library. It is read as text: Rhai keeps comments only at a price that every run of
+/// every script would pay.
+fn manual(name: &str) -> String {
+    let head = format!("fn {name}(");
+    for (_, text) in FILES {
+        let mut comment: Vec<&str> = Vec::new();
+        for line in text.lines() {
+            match line.strip_prefix("///") {
+                Some(rest) => comment.push(rest.strip_prefix(' ').unwrap_or(rest)),
+                None if line.starts_with(&head) => return comment.join("\n"),
+                None => comment.clear(),
+            }
+        }
+    }
+    String::new()
 }

@@ -10,9 +10,10 @@ use super::engine::{args_value, build};
 use super::error::{Trace, homes, trace};
 use super::import::{Folder, Imports};
 use super::parse::{open_comment, parse};
+use super::raise::raise;
 use super::session::{Session, Shared};
 use super::values::Ns;
-use crate::diag::{Code, Diagnostic};
+use crate::diag::{Code, Diagnostic, Site};
 use crate::kernel::signal::Stop;
 use crate::lab::Lab;
 use crate::lab::objects::HOST;
@@ -68,7 +69,11 @@ impl Script {
             }
             _ => trace(&session, &error, &self.file, &self.ast),
         });
-        match session.lab.take() {
+        let lab = session.lab.take();
+        drop(session);
+        // The process ends soon, and to take an engine apart costs as much as to build it.
+        std::mem::forget(self);
+        match lab {
             Some(lab) => (lab, result),
             // It was put there above, and nothing takes it.
             None => unreachable!("the lab of a running script is gone"),
@@ -83,7 +88,8 @@ impl Script {
             // The rollback must run all the same; the panic's own words have been printed already.
             Err(_) => {
                 let bug = Diagnostic::new(Code::Internal, "netlab has a bug: it panicked while it ran this script");
-                Err(EvalAltResult::ErrorRuntime(bug.message.into(), rhai::Position::NONE).into())
+                let here = Site { file: self.file.clone(), line: 0, column: 0 };
+                Err(raise(&mut self.session.borrow_mut(), bug, here, rhai::Position::NONE))
             }
         }
     }

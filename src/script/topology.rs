@@ -44,7 +44,7 @@ const fn library(name: &'static str, params: &'static str, arity: usize) -> Func
 
 /// The library, compiled when it is first needed: most labs of a course never do.
 #[derive(Clone, Default)]
-pub(crate) struct Library(Rc<OnceCell<AST>>);
+pub(super) struct Library(Rc<OnceCell<AST>>);
 
 impl Library {
     /// Calls one of its functions. While it runs, errors and journal lines are at the place of this call.
@@ -77,11 +77,11 @@ impl Library {
         if let Some(ast) = self.0.get() {
             return Ok(ast);
         }
+        let mut scope = Scope::new();
+        scope.push_constant("host", Ns(HOST));
         let mut whole = AST::empty();
         for (file, text) in FILES {
             let broken = |e| Diagnostic::new(Code::Internal, format!("{file} does not parse: {e}"));
-            let mut scope = Scope::new();
-            scope.push_constant("host", Ns(HOST));
             let mut part = engine.compile_with_scope(&scope, text).map_err(broken)?;
             part.set_source(*file);
             whole += part;

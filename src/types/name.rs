@@ -53,6 +53,13 @@ impl IfName {
         Ok(Self(name.into()))
     }
 
+    /// As much of `base` as leaves room for `tail` behind it, in the kernel's bytes and not in characters.
+    pub fn cut(base: &str, tail: &str) -> String {
+        let room = IFNAME_MAX.saturating_sub(tail.len());
+        let end = (0..=room.min(base.len())).rev().find(|i| base.is_char_boundary(*i)).unwrap_or(0);
+        format!("{}{tail}", &base[..end])
+    }
+
     /// A name for a link of which only the ifindex is known.
     pub fn placeholder(index: u32) -> Self {
         Self(format!("if{index}"))

@@ -91,6 +91,26 @@ pub(crate) fn furnish(sandbox: &Sandbox) -> World {
     World::settled(sandbox)
 }
 
+/// The same, and another lab that is up: a namespace with its own files, a cable to the host, a route, a program.
+#[track_caller]
+pub(crate) fn furnish_beside_a_lab(sandbox: &Sandbox) -> World {
+    sandbox.sh(USERS_OWN);
+    sandbox.write("/mnt/other.rhai", OTHER_LAB);
+    sandbox.netlab(&["run", "/mnt/other.rhai"]).ends_with(0);
+    World::settled(sandbox)
+}
+
+/// Nothing of it is called as in any lab in scripts/.
+const OTHER_LAB: &str = r#"
+let elsewhere = netns("elsewhere");
+elsewhere.sysctl("net.ipv6.conf.default.accept_dad", "0");
+veth(host.port("other0", "10.93.0.1/24"), elsewhere.port("other1", "10.93.0.2/24"));
+elsewhere.route("default", "10.93.0.1").resolv_conf(["10.93.0.1"]);
+host.route("10.92.0.0/16", "10.93.0.2");
+elsewhere.start("sleep 1000");
+expect(elsewhere.ping("10.93.0.1"));
+"#;
+
 /// Without duplicate address detection, so that nothing changes by itself later. Forwarding is off for the machine and on
 /// for one link: switching it on and off again would lose that. The kernel may sit on news of a carrier for a second,
 /// unless it is asked for that one link, hence the end.

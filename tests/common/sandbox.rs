@@ -134,6 +134,13 @@ impl Sandbox {
         command
     }
 
+    /// Writes a file that only processes inside see: below /mnt, /run or /var/lib.
+    #[track_caller]
+    pub(crate) fn write(&self, path: &str, text: &str) {
+        let from_here = format!("/proc/{}/root{path}", self.first);
+        fs::write(&from_here, text).unwrap_or_else(|e| panic!("{from_here}: {e}"));
+    }
+
     /// Runs a line of shell inside; what it printed, and how it ended, is the caller's to judge.
     pub(crate) fn try_sh(&self, line: &str) -> Output {
         finish(self.command(Path::new("/"), "bash", &["-c", line]), line)
@@ -170,6 +177,19 @@ impl Sandbox {
         self.netlab_with(args, &[("NETLAB_FAULT", fault)], Path::new("/"))
     }
 
+    /// Starts netlab inside and does not wait for its end.
+    #[track_caller]
+    pub(crate) fn start_netlab(&self, args: &[&str]) -> Running {
+        let mut child = self
+            .command(Path::new("/"), env!("CARGO_BIN_EXE_netlab"), args)
+            .spawn()
+            .unwrap_or_else(|e| panic!("netlab {}: {e}", args.join(" ")));
+        let stdout = child.stdout.take().map(BufReader::new).expect("the output is piped");
+        let (send, lines) = mpsc::channel();
+        thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| send.send(line)));
+        Running { child: Some(child), lines, printed: String::new() }
+    }
+
     /// Runs netlab inside, in `dir`, with variables of one's own.
     pub(crate) fn netlab_with(&self, args: &[&str], env: &[(&str, &str)], dir: &Path) -> Run {
         let mut command = self.command(dir, env!("CARGO_BIN_EXE_netlab"), args);
@@ -179,6 +199,58 @@ impl Sandbox {
             code: output.status.code(),
             signal: output.status.signal(),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+/// A netlab that is running.
+pub(crate) struct Running {
+    child: Option<Child>,
+    lines: mpsc::Receiver<String>,
+    printed: String,
+}
+
+impl Running {
+    /// Comes back when it has printed a line with these words.
+    #[track_caller]
+    pub(crate) fn wait_for(&mut self, words: &str) {
+        loop {
+            let Ok(line) = self.lines.recv_timeout(PATIENCE) else {
+                panic!("netlab has not printed {words:?} but:\n{}", self.printed)
+            };
+            self.printed.push_str(&line);
+            self.printed.push('\n');
+            if line.contains(words) {
+                return;
+            }
+        }
+    }
+
+    /// Sends it a signal. It is the only child of the nsenter that the test has started.
+    #[track_caller]
+    pub(crate) fn signal(&self, signal: Signal) {
+        let id = self.child.as_ref().map(Child::id).expect("it has not been waited for");
+        let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
+        // It may have ended by itself a moment before; how it ended is the caller's to judge.
+        if let Ok(pid) = children.trim().parse() {
+            let _ = kill(Pid::from_raw(pid), signal);
+        }
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub(crate) fn end(mut self) -> Run {
+        let child = self.child.take().expect("it has not been waited for");
+        let output = wait(child, "netlab in the background");
+        while let Ok(line) = self.lines.recv_timeout(Duration::from_secs(1)) {
+            self.printed.push_str(&line);
+            self.printed.push('\n');
+        }
+        Run {
+            code: output.status.code(),
+            signal: output.status.signal(),
+            stdout: std::mem::take(&mut self.printed),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         }
     }
@@ -194,7 +266,11 @@ impl Drop for Sandbox {
 
 #[track_caller]
 fn finish(mut command: Command, name: &str) -> Output {
-    let child = command.spawn().unwrap_or_else(|e| panic!("{name}: {e}"));
+    wait(command.spawn().unwrap_or_else(|e| panic!("{name}: {e}")), name)
+}
+
+#[track_caller]
+fn wait(child: Child, name: &str) -> Output {
     let (done, result) = mpsc::channel();
     thread::spawn(move || done.send(child.wait_with_output()));
     match result.recv_timeout(PATIENCE) {

@@ -130,7 +130,7 @@ impl World {
 
     /// What netlab left in /run/netlab and /var/lib/netlab beyond empty infrastructure: files that are not empty, and
     /// folders of labs.
-    pub(crate) fn leftover_state(&self) -> Vec<&str> {
+    pub(crate) fn leftover_state(&self) -> BTreeSet<&str> {
         let is_leftover = |line: &&str| {
             let mut parts = line.splitn(3, ' ');
             let (kind, size, path) = (parts.next(), parts.next(), parts.next().unwrap_or_default());
@@ -144,22 +144,29 @@ impl World {
     }
 }
 
-/// Demands that the sandbox is as it was in `before`, and that netlab keeps nothing of a lab any more.
+/// Demands that the sandbox is as it was in `before`, and that netlab keeps for itself what it kept then: nothing, or
+/// another lab that is up.
 #[track_caller]
 pub(crate) fn assert_same(before: &World, sandbox: &Sandbox, after_what: &str) {
-    assert_same_but_state(before, sandbox, after_what);
-    let world = World::read(sandbox);
-    assert!(world.leftover_state().is_empty(), "after {after_what} netlab still keeps {:#?}", world.leftover_state());
+    let world = await_same(before, sandbox, after_what);
+    let (kept, now) = (before.leftover_state(), world.leftover_state());
+    assert_eq!(now, kept, "after {after_what} netlab keeps something else than before");
 }
 
-/// Demands that the sandbox is as it was in `before`, whatever netlab keeps for itself (of another lab that is up).
+/// Demands that the sandbox is as it was in `before`, whatever netlab keeps for itself.
 #[track_caller]
 pub(crate) fn assert_same_but_state(before: &World, sandbox: &Sandbox, after_what: &str) {
+    await_same(before, sandbox, after_what);
+}
+
+#[track_caller]
+fn await_same(before: &World, sandbox: &Sandbox, after_what: &str) -> World {
     let start = Instant::now();
     loop {
-        let diff = before.diff(&World::read(sandbox));
+        let world = World::read(sandbox);
+        let diff = before.diff(&world);
         if diff.is_empty() {
-            return;
+            return world;
         }
         let shown = diff.len().min(40);
         assert!(

@@ -1,8 +1,7 @@
 //! Options of bridges and of their ports, and the VLANs of a port, in iproute2's words.
 
 use netlink_packet_route::link::{
-    AfSpecBridge, BridgePortState, BridgeStpState, BridgeVlanInfo, BridgeVlanInfoFlags, InfoBridge, InfoBridgePort,
-    LinkAttribute,
+    AfSpecBridge, BridgeStpState, BridgeVlanInfo, BridgeVlanInfoFlags, InfoBridge, InfoBridgePort, LinkAttribute,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use rtnetlink::LinkUnspec;
@@ -108,15 +107,40 @@ pub struct PortOptions {
 }
 
 impl PortOptions {
+    /// The states of a port by their numbers.
+    pub const STATES: [&'static str; 5] = ["disabled", "listening", "learning", "forwarding", "blocking"];
+
     /// Whether nothing is asked for.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// The same as netlink attributes.
+    /// Those of these options that `others` name, too.
+    pub fn only(&self, others: &Self) -> Self {
+        fn if_both<T: Copy, U>(own: Option<T>, other: &Option<U>) -> Option<T> {
+            own.filter(|_| other.is_some())
+        }
+        Self {
+            state: if_both(self.state, &others.state),
+            priority: if_both(self.priority, &others.priority),
+            cost: if_both(self.cost, &others.cost),
+            hairpin: if_both(self.hairpin, &others.hairpin),
+            guard: if_both(self.guard, &others.guard),
+            root_block: if_both(self.root_block, &others.root_block),
+            fastleave: if_both(self.fastleave, &others.fastleave),
+            learning: if_both(self.learning, &others.learning),
+            flood: if_both(self.flood, &others.flood),
+            mcast_flood: if_both(self.mcast_flood, &others.mcast_flood),
+            bcast_flood: if_both(self.bcast_flood, &others.bcast_flood),
+            isolated: if_both(self.isolated, &others.isolated),
+            neigh_suppress: if_both(self.neigh_suppress, &others.neigh_suppress),
+            locked: if_both(self.locked, &others.locked),
+        }
+    }
+
+    /// The same as netlink attributes; `state` has a message of its own.
     pub fn attributes(&self) -> Vec<InfoBridgePort> {
         let mut data = Vec::new();
-        data.extend(self.state.map(|s| InfoBridgePort::State(BridgePortState::from(s))));
         data.extend(self.priority.map(InfoBridgePort::Priority));
         data.extend(self.cost.map(InfoBridgePort::Cost));
         data.extend(self.hairpin.map(InfoBridgePort::HairpinMode));

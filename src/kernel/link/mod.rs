@@ -9,11 +9,11 @@ pub mod kind;
 
 use std::os::fd::RawFd;
 
-use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
-use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_core::{DefaultNla, Emitable, NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::link::{
     InfoPortData, InfoPortKind, LinkAttribute, LinkExtentMask, LinkFlags, LinkInfo, LinkMessage,
 };
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use rtnetlink::{LinkMessageBuilder, LinkUnspec};
 use serde::{Deserialize, Serialize};
 
@@ -181,6 +181,21 @@ pub fn set_port(index: u32, options: &PortOptions) -> Request {
         .set_port_data(InfoPortData::BridgePort(options.attributes()))
         .build();
     (RouteNetlinkMessage::NewLink(message), 0)
+}
+
+/// The message that changes the state of a bridge port, as `bridge link set dev LINK state …` does. It has a message of its
+/// own: after one to the link as such (`ip link set … type bridge_slave`) the kernel looks at the carrier again and sets a
+/// port that was just disabled back to forwarding.
+pub fn set_port_state(index: u32, state: u8) -> Request {
+    const IFLA_PROTINFO: u16 = 12;
+    const IFLA_BRPORT_STATE: u16 = 1;
+    const NLA_F_NESTED: u16 = 1 << 15;
+    let inner = DefaultNla::new(IFLA_BRPORT_STATE, vec![state]);
+    let mut bytes = vec![0; inner.buffer_len()];
+    inner.emit(&mut bytes);
+    let mut message = LinkUnspec::new_with_index(index).interface_family(AddressFamily::Bridge).build();
+    message.attributes.push(LinkAttribute::Other(DefaultNla::new(IFLA_PROTINFO | NLA_F_NESTED, bytes)));
+    (RouteNetlinkMessage::SetLink(message), 0)
 }
 
 /// The message that moves a link to another namespace, where it gets the ifindex `new_index` and perhaps a new name.
