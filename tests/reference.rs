@@ -10,7 +10,7 @@ use netlab::script::reference::{Entry, entries};
 
 #[test]
 fn every_function_has_a_sentence_and_an_example() {
-    let entries = entries().expect("the library parses");
+    let entries = entries();
     assert!(entries.len() > 80, "{}", entries.len());
     let mut wrong = Vec::new();
     for e in &entries {
@@ -43,7 +43,7 @@ struct Example {
 #[test]
 fn every_example_runs_and_leaves_nothing() {
     let mut examples = Vec::new();
-    for e in entries().expect("the library parses") {
+    for e in entries() {
         for (n, text) in e.examples().into_iter().enumerate() {
             let name = String::leak(format!("{} #{}", e.signature, n + 1));
             examples.push(Example { name, text: String::leak(text.to_owned()) });
