@@ -60,8 +60,16 @@ impl Change for LinkDel {
             again.add.apply(ctx).map_err(|failure| failure.error)?;
         }
         // All links are there before one is set up, so that each has its carrier and its routes can be made.
-        let held = || self.again.iter().flat_map(|a| &a.held).chain(&self.ports);
-        for (key, held) in held().chain(held()) {
+        // A bridge takes the MAC of a port, unless it was given one, and makes its link-local address of it: so ports are first.
+        let held = || self.ports.iter().chain(self.again.iter().flat_map(|a| &a.held));
+        for (key, held) in held() {
+            let mut held = held.clone();
+            if held.bridge.is_some() {
+                held.link.mac = None;
+            }
+            held.give_back(*key, ctx)?;
+        }
+        for (key, held) in held() {
             held.give_back(*key, ctx)?;
         }
         Ok(Undone::Yes)

@@ -186,7 +186,9 @@ impl Lab {
             end.link.netns = key.netns;
             end.link.index = key.index;
             end.link.name = is.link.name.clone().unwrap_or_else(|| end.link.name.clone());
-            end.link.mac = is.link.mac;
+            if is.bridge.is_none() {
+                end.link.mac = is.link.mac;
+            }
             (end.link.master, end.link.up) = (None, false);
             (end.addrs, end.port, end.vlans) = (Vec::new(), PortOptions::default(), Vec::new());
             held.push((key, is));
