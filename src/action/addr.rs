@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::held::Held;
 use super::text::{Names, opt};
 use super::{After, Change, Context, Failure, Subject, Undone, deleted, failed};
 use crate::diag::{Code, Diagnostic, KernelError, Result};
@@ -73,8 +74,11 @@ pub struct AddrDel {
     pub link: LinkKey,
     /// The link's name.
     pub dev: IfName,
-    /// The address.
+    /// The address, as it was found.
     pub addr: AddrSpec,
+    /// What the link held, of which the kernel may drop more than the address, if it must be possible to go back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Box<Held>>,
 }
 
 impl AddrDel {
@@ -99,6 +103,9 @@ impl Change for AddrDel {
     }
 
     fn undo(&self, _after: &After, ctx: &mut Context<'_>) -> Result<Undone> {
+        if let Some(before) = &self.before {
+            return before.give_back(self.link, ctx);
+        }
         match self.opposite().apply(ctx) {
             Ok(_) => Ok(Undone::Yes),
             Err(Failure { error, .. }) if error.code == Code::AddressTaken => Ok(Undone::Already),

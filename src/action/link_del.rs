@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::held::Held;
 use super::link_add::{LinkAdd, is_ours};
 use super::text::Names;
 use super::{After, Change, Context, Failure, Subject, Undone, deleted, failed};
@@ -18,9 +19,21 @@ pub struct LinkDel {
     pub link: LinkKey,
     /// The link's name.
     pub dev: IfName,
-    /// How it was made, if it must be possible to give it back.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub made: Option<Box<LinkAdd>>,
+    /// How it can be made again, if it must be possible to give it back; then the links that sit on it and go with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub again: Vec<Again>,
+    /// Its ports, if it is a bridge, with what they held.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<(LinkKey, Held)>,
+}
+
+/// A link as it is just before its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Again {
+    /// What makes it, bare, with its present names, ifindexes and places.
+    pub add: LinkAdd,
+    /// What its ends are and hold.
+    pub held: Vec<(LinkKey, Held)>,
 }
 
 impl Change for LinkDel {
@@ -39,12 +52,27 @@ impl Change for LinkDel {
     }
 
     fn undo(&self, _after: &After, ctx: &mut Context<'_>) -> Result<Undone> {
-        let Some(made) = &self.made else { return Ok(Undone::Already) };
         let here = link::get(ctx.socket(self.link.netns)?, self.link.index);
-        if here.is_ok_and(|m| LinkState::new(&m).ifname == self.dev.as_str()) {
+        if self.again.is_empty() || here.is_ok_and(|m| LinkState::new(&m).ifname == self.dev.as_str()) {
             return Ok(Undone::Already);
         }
-        made.apply(ctx).map(|_| Undone::Yes).map_err(|failure| failure.error)
+        for again in &self.again {
+            again.add.apply(ctx).map_err(|failure| failure.error)?;
+        }
+        // All links are there before one is set up, so that each has its carrier and its routes can be made.
+        // A bridge takes the MAC of a port, unless it was given one, and makes its link-local address of it: so ports are first.
+        let held = || self.ports.iter().chain(self.again.iter().flat_map(|a| &a.held));
+        for (key, held) in held() {
+            let mut held = held.clone();
+            if held.bridge.is_some() {
+                held.link.mac = None;
+            }
+            held.give_back(*key, ctx)?;
+        }
+        for (key, held) in held() {
+            held.give_back(*key, ctx)?;
+        }
+        Ok(Undone::Yes)
     }
 
     fn subject(&self) -> Subject {
@@ -56,7 +84,7 @@ impl Change for LinkDel {
     }
 
     fn by_hand(&self, names: &Names) -> Vec<String> {
-        self.made.as_ref().map_or_else(Vec::new, |made| made.ip(names))
+        self.again.iter().flat_map(|again| again.add.ip(names)).collect()
     }
 
     fn rhai(&self, names: &Names) -> String {

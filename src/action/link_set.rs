@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::link_move::Held;
+use super::held::Held;
 use super::port::bridge_words;
 use super::text::{Names, on, opt};
 use super::{After, Change, Context, Failure, Subject, Undone, failed};

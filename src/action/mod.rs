@@ -5,6 +5,7 @@
 
 pub mod addr;
 pub mod file_put;
+pub mod held;
 pub mod holders;
 pub mod link_add;
 pub mod link_del;

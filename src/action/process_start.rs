@@ -5,6 +5,8 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
+use nix::sys::wait::{WaitPidFlag, waitpid};
+use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
 use super::text::Names;
@@ -162,4 +164,6 @@ fn wait(process: ProcessKey) {
     while process::is_alive(process) && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(5));
     }
+    // A child of this very run stays in the table of processes until it is asked for; of another run it is none.
+    let _ = waitpid(Pid::from_raw(process.pid), Some(WaitPidFlag::WNOHANG));
 }

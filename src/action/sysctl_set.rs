@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::held::Held;
 use super::holders::Release;
 use super::text::Names;
 use super::{After, Change, Context, Failure, Subject, Undone, failed};
 use crate::diag::{Code, Diagnostic, KernelError, Result};
+use crate::kernel::link::LinkKey;
 use crate::kernel::space::NetnsCookie;
 use crate::kernel::sysctl;
 
@@ -26,6 +28,9 @@ pub struct SysctlSet {
     /// The number by which the lab holds it, if others may need it too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<u64>,
+    /// What links held that lose things by it, in a namespace of the lab's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<(LinkKey, Held)>,
 }
 
 impl SysctlSet {
@@ -151,7 +156,14 @@ impl Change for SysctlSet {
 
     fn undo(&self, after: &After, ctx: &mut Context<'_>) -> Result<Undone> {
         let Some(seq) = self.held else {
-            return if ctx.exists(self.netns) { self.give_back(&self.before, after, ctx) } else { Ok(Undone::Already) };
+            if !ctx.exists(self.netns) {
+                return Ok(Undone::Already);
+            }
+            let undone = self.give_back(&self.before, after, ctx)?;
+            for (key, held) in &self.links {
+                held.give_back(*key, ctx)?;
+            }
+            return Ok(undone);
         };
         let (key, _turn) = (self.key(), ctx.holders.turn()?);
         let undone = if !ctx.exists(self.netns) {
@@ -160,6 +172,10 @@ impl Change for SysctlSet {
             match ctx.holders.look((ctx.lab, seq), &key)? {
                 Release::NotHeld => return Ok(Undone::Already),
                 Release::Covered => Undone::Yes,
+                // What changed along goes back too if this step found it with that value.
+                Release::Back(value) if self.before.first().is_some_and(|(_, before)| *before == value) => {
+                    self.give_back(&self.before, after, ctx)?
+                }
                 Release::Back(value) => self.give_back(&[(self.path.clone(), value)], after, ctx)?,
                 Release::Base(base) => self.give_back_base(&base, after, false, ctx)?,
                 Release::Settled(wanted) => self.give_back_base(&wanted, after, true, ctx)?,

@@ -83,6 +83,28 @@ pub fn siblings(netns: BorrowedFd<'_>, family: &str, leaf: &str) -> io::Result<V
     })
 }
 
+/// All settings of one link, with their values; without those that are secret or cannot be read.
+///
+/// # Errors
+/// Those of setns(2).
+pub fn of_link(netns: BorrowedFd<'_>, link: &str) -> io::Result<Vec<(PathBuf, String)>> {
+    netns::within(netns, || {
+        let mut values = Vec::new();
+        for family in ["ipv4/conf", "ipv6/conf", "ipv4/neigh", "ipv6/neigh"] {
+            let dir = Path::new(ROOT).join("net").join(family).join(link);
+            let mut paths: Vec<PathBuf> =
+                fs::read_dir(&dir).into_iter().flatten().flatten().map(|d| d.path()).collect();
+            // A link without IPv6 gets its other IPv6 settings back only when it is on again.
+            paths.sort_by_key(|p| (!p.ends_with("disable_ipv6"), p.clone()));
+            values.extend(paths.into_iter().filter_map(|p| {
+                let text = fs::read_to_string(&p).ok()?;
+                Some((p, text.trim_end().to_owned()))
+            }));
+        }
+        values
+    })
+}
+
 fn within<T: Send>(
     netns: BorrowedFd<'_>,
     verb: &str,

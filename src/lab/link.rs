@@ -1,17 +1,18 @@
 //! Finding, changing, moving and deleting links, and what is on them.
 
 use super::Lab;
-use super::objects::{LinkId, NsId};
+use super::objects::{LinkId, LinkObject, NsId};
 use crate::action::Action;
 use crate::action::addr::{AddrAdd, AddrDel};
-use crate::action::link_add::LinkAdd;
-use crate::action::link_del::LinkDel;
-use crate::action::link_move::{Held, LinkMove};
+use crate::action::held::Held;
+use crate::action::link_add::{LinkAdd, NewEnd};
+use crate::action::link_del::{Again, LinkDel};
+use crate::action::link_move::LinkMove;
 use crate::action::link_set::LinkChange;
 use crate::action::neigh::{NeighAdd, NeighDel};
 use crate::action::port::{PortSet, VlanAdd, VlanDel, port_options};
 use crate::diag::{Code, Diagnostic, Result, Site};
-use crate::kernel::addr::AddrSpec;
+use crate::kernel::addr::{self as kernel_addr, AddrSpec};
 use crate::kernel::link::bridge::{PortOptions, PortVlan};
 use crate::kernel::link::{self, LinkKey, LinkSet};
 use crate::kernel::neigh::NeighSpec;
@@ -156,8 +157,47 @@ impl Lab {
             self.refuse_lo(link, &dev, "deleted")?;
             return Err(self.not_ours(&format!("the link `{dev}`"), "delete", Some(link)));
         }
-        let made = if self.must_keep(made_at) { self.made_by(birth) } else { None };
-        self.perform(site, Action::LinkDel(LinkDel { link, dev, made: made.map(Box::new) }))
+        let (mut again, mut ports) = (Vec::new(), Vec::new());
+        if self.must_keep(made_at) {
+            again.extend(self.again(birth)?);
+            let ends: Vec<LinkKey> = again.iter().flat_map(|a: &Again| &a.held).map(|(key, _)| *key).collect();
+            let sits = |l: &&LinkObject| l.gone.is_none() && l.parent.is_some_and(|p| ends.contains(&p));
+            let above: Vec<LinkKey> = self.objects.made_links().filter(sits).map(|l| l.birth).collect();
+            for birth in above {
+                again.extend(self.again(birth)?);
+            }
+            let links = state::link::read(self.context_socket(link.netns)?).unwrap_or_default();
+            for port in links.iter().filter(|l| l.master_index == Some(link.index)) {
+                let key = LinkKey { netns: link.netns, index: port.ifindex };
+                ports.push((key, Held::read(key, &mut self.context())?));
+            }
+        }
+        self.perform(site, Action::LinkDel(LinkDel { link, dev, again, ports }))
+    }
+
+    /// What makes a link again as it is now.
+    fn again(&mut self, birth: LinkKey) -> Result<Option<Again>> {
+        let Some(mut add) = self.made_by(birth) else { return Ok(None) };
+        let now = |lab: &Self, end: &NewEnd| lab.objects.link_by_birth(end.link.key()).map(LinkObject::key);
+        let mut held = Vec::new();
+        for end in [Some(&mut add.end), add.peer.as_deref_mut()].into_iter().flatten() {
+            let Some(key) = now(self, end) else { return Ok(None) };
+            let is = Held::read(key, &mut self.context())?;
+            end.link.netns = key.netns;
+            end.link.index = key.index;
+            end.link.name = is.link.name.clone().unwrap_or_else(|| end.link.name.clone());
+            if is.bridge.is_none() {
+                end.link.mac = is.link.mac;
+            }
+            (end.link.master, end.link.up) = (None, false);
+            (end.addrs, end.port, end.vlans) = (Vec::new(), PortOptions::default(), Vec::new());
+            held.push((key, is));
+        }
+        let parent = self.objects.link_by_birth(birth).and_then(|l| l.parent);
+        if let (Some(now), Some(was)) = (parent, add.kind.parent_mut()) {
+            *was = now;
+        }
+        Ok(Some(Again { add, held }))
     }
 
     /// The `lo` of the lab's own namespace was made by no step, and yet was not there before.
@@ -209,7 +249,13 @@ impl Lab {
         if !own {
             return Err(self.not_ours(&format!("the address {} of `{dev}`", addr.addr), "delete", Some(link)));
         }
-        self.perform(site, Action::AddrDel(AddrDel { link, dev, addr }))
+        // With its label, scope and lifetimes, which nobody has to say to delete it.
+        let there = kernel_addr::dump(self.context_socket(link.netns)?, Some(link.index)).unwrap_or_default();
+        let same = |a: &AddrSpec| a.addr == addr.addr && (addr.peer.is_none() || a.peer == addr.peer);
+        let addr = there.iter().filter_map(AddrSpec::read).find(same).unwrap_or(addr);
+        let keeps = self.owns(link) && self.must_keep(self.objects.link(id)?.made_at);
+        let before = if keeps { Some(Box::new(Held::read(link, &mut self.context())?)) } else { None };
+        self.perform(site, Action::AddrDel(AddrDel { link, dev, addr, before }))
     }
 
     /// Sets options of a link as a port of its bridge.

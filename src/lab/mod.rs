@@ -150,7 +150,10 @@ impl Lab {
 
     /// Ends a stretch that went well: from here on it goes only with the rest.
     pub fn release(&mut self, point: Savepoint) {
-        self.savepoints.retain(|p| *p < point.0);
+        // One in another may begin at the same step; only the inner one ends.
+        if let Some(at) = self.savepoints.iter().rposition(|p| *p == point.0) {
+            self.savepoints.truncate(at);
+        }
     }
 
     /// Whether a change of something that was made at `made` must be restorable by itself: inside of a stretch that began

@@ -116,7 +116,7 @@ impl Lab {
                 undoing.broken = Some(error);
             }
         }
-        self.savepoints.retain(|p| *p < to.0);
+        self.savepoints.retain(|p| *p <= to.0);
         self.steps.retain(|(_, s)| s.phase.is_open());
         undoing
     }

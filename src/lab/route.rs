@@ -3,13 +3,16 @@
 use super::Lab;
 use super::objects::NsId;
 use crate::action::Action;
+use crate::action::held::Held;
 use crate::action::route::{RouteAdd, RouteDel, RouteReplace, find, no_route, replaced};
 use crate::action::rule::{RuleAdd, RuleDel};
 use crate::action::sysctl_set::SysctlSet;
 use crate::diag::{Code, Diagnostic, Result, Site};
+use crate::kernel::link::LinkKey;
 use crate::kernel::route::RouteSpec;
 use crate::kernel::rule::{self, RuleSpec};
 use crate::kernel::sysctl;
+use crate::probe::state;
 
 impl Lab {
     /// Makes a route, or puts it in another's place.
@@ -121,15 +124,20 @@ impl Lab {
         let (netns, own, made_at) = (object.cookie, object.made, object.made_at);
         let path = sysctl::path(key)?;
         let value = value.trim().to_owned();
-        let mut set = SysctlSet { netns, path, value, before: Vec::new(), held: None };
+        let mut set = SysctlSet { netns, path, value, before: Vec::new(), held: None, links: Vec::new() };
         if !own || self.must_keep(made_at) {
             set.before = SysctlSet::look(netns, &set.path, &mut self.context()).map_err(|e| e.at(site.clone()))?;
         }
+        let takes_away = ["disable_ipv6", "addr_gen_mode", "ignore_routes_with_linkdown"];
+        let takes_away = takes_away.iter().any(|leaf| set.path.ends_with(leaf));
+        if own && takes_away && self.must_keep(made_at) {
+            for link in state::link::read(self.context_socket(netns)?).unwrap_or_default() {
+                let key = LinkKey { netns, index: link.ifindex };
+                set.links.push((key, Held::read(key, &mut self.context())?));
+            }
+        }
         if !own {
-            let takes_away = ["disable_ipv6", "addr_gen_mode", "ignore_routes_with_linkdown"];
-            if takes_away.iter().any(|leaf| set.path.ends_with(leaf))
-                && set.before.first().is_some_and(|(_, v)| *v != set.value)
-            {
+            if takes_away && set.before.first().is_some_and(|(_, v)| *v != set.value) {
                 return Err(self.not_ours(&format!("the setting `{key}`"), "change", None));
             }
             set.held = Some(self.next_seq());

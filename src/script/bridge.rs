@@ -37,7 +37,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         params: "port, #{ stp_state, vlan_filtering, vlan_default_pvid, priority, forward_delay, … }?",
         arity: (1, 2),
         gives: "link",
-        doc: "Makes a bridge, a virtual switch, and sets it up. A name stands for a port of `host`; addresses of the port go on the bridge itself.\n\nThe options are those of `ip link add type bridge`: `stp_state`, `vlan_filtering`, `mcast_snooping`, `mcast_querier`, `nf_call_iptables`, `nf_call_ip6tables`, `nf_call_arptables` (bools), `vlan_default_pvid`, `priority`, `group_fwd_mask`, and in hundredths of a second `forward_delay`, `hello_time`, `max_age`, `ageing_time`.\n\n```rhai\nlet lan = bridge(\"lan\", #{ stp_state: false });\nveth(netns(\"a\").port(\"10.0.0.1/24\"), lan);\n```",
+        doc: "Makes a bridge, a virtual switch, and sets it up.\n\nA name stands for a port of `host`; addresses of the port go on the bridge itself.\n\nThe options are those of `ip link add type bridge`: `stp_state`, `vlan_filtering`, `mcast_snooping`, `mcast_querier`, `nf_call_iptables`, `nf_call_ip6tables`, `nf_call_arptables` (bools), `vlan_default_pvid`, `priority`, `group_fwd_mask`, and in hundredths of a second `forward_delay`, `hello_time`, `max_age`, `ageing_time`.\n\n```rhai\nlet lan = bridge(\"lan\", #{ stp_state: false });\nveth(netns(\"a\").port(\"10.0.0.1/24\"), lan);\n```",
         form: Form::Call(|c| {
             let (port, site) = (as_port(c, 0, HERE)?, c.site.clone());
             let mut options = c.options(1)?;
@@ -79,7 +79,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         params: "port, vni, #{ local, remote, group, dev, dstport, ttl, learning, external }?",
         arity: (2, 3),
         gives: "link",
-        doc: "Makes an end of a VXLAN tunnel: Ethernet frames wrapped into UDP.\n\n* `vni` - the network identifier, 0 to 16777215\n* `local`, `remote` - the tunnel's ends; `group` is a multicast address instead of one other end\n* `dev` - the link that the tunnel leaves by, a link or its name in the port's namespace\n* `dstport` - the UDP port, 4789 if not said\n\n```rhai\nlet (l, r) = (netns(\"l\"), netns(\"r\"));\nveth(l.port(\"eth0\", \"10.0.0.1/24\"), r.port(\"eth0\", \"10.0.0.2/24\"));\nvxlan(l.port(\"vx0\", \"192.168.0.1/24\"), 100, #{ local: \"10.0.0.1\", remote: \"10.0.0.2\", dev: \"eth0\" });\nvxlan(r.port(\"vx0\", \"192.168.0.2/24\"), 100, #{ local: \"10.0.0.2\", remote: \"10.0.0.1\", dev: \"eth0\" });\nexpect(l.ping(\"192.168.0.2\"));\n```",
+        doc: "Makes an end of a VXLAN tunnel: Ethernet frames wrapped into UDP.\n\n* `vni` - the network identifier, 0 to 16777215\n* `local`, `remote` - the tunnel's ends; `group` is a multicast address instead of one other end\n* `dev` - the link that the tunnel leaves by, a link or its name in the port's namespace\n* `dstport` - the UDP port, 4789 if not said\n\n```rhai\nlet l = netns(\"l\");\nlet r = netns(\"r\");\nveth(l.port(\"eth0\", \"10.0.0.1/24\"), r.port(\"eth0\", \"10.0.0.2/24\"));\nvxlan(l.port(\"vx0\", \"192.168.0.1/24\"), 100, #{ local: \"10.0.0.1\", remote: \"10.0.0.2\", dev: \"eth0\" });\nvxlan(r.port(\"vx0\", \"192.168.0.2/24\"), 100, #{ local: \"10.0.0.2\", remote: \"10.0.0.1\", dev: \"eth0\" });\nexpect(l.ping(\"192.168.0.2\"));\n```",
         form: Form::Call(vxlan),
     },
     Function {

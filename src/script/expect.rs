@@ -15,7 +15,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         params: "probe or bool, text?",
         arity: (1, 2),
         gives: "()",
-        doc: "Ends the script, with everything rolled back, unless this holds. A failed probe says why.\n\n`expect(!a.ping(b))` demands that `a` is alive at all: a namespace that cannot even reach itself proves nothing.\n\n```rhai\nlet a = netns(\"a\");\nexpect(a.ping(\"127.0.0.1\"), \"a reaches itself\");\nexpect(1 + 1 == 2);\n```",
+        doc: "Ends the script, with everything rolled back, unless this holds.\n\nA failed probe says why.\n\n`expect(!a.ping(b))` demands that `a` is alive at all: a namespace that cannot even reach itself proves nothing.\n\n```rhai\nlet a = netns(\"a\");\nexpect(a.ping(\"127.0.0.1\"), \"a reaches itself\");\nexpect(1 + 1 == 2);\n```",
         form: Form::Call(expect),
     },
     Function {
@@ -24,7 +24,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         params: "feature…",
         arity: (1, 8),
         gives: "()",
-        doc: "Ends the script, before anything is done, if the kernel lacks one of these: link kinds such as `\"vlan\"`, `\"vxlan\"`, `\"dummy\"`, and `\"bridge-vlan-filtering\"`, `\"ipv6\"`, `\"tun\"`, `\"netem\"`. `netlab doctor` lists them.\n\n```rhai\nneeds(\"veth\", \"bridge\");\n```",
+        doc: "Ends the script, before anything is done, if the kernel lacks one of these: link kinds such as `\"vlan\"`, `\"vxlan\"`, `\"dummy\"`, and `\"bridge-vlan-filtering\"`, `\"ipv6\"`, `\"tun\"`, `\"netem\"`.\n\n`netlab doctor` lists them.\n\n```rhai\nneeds(\"veth\", \"bridge\");\n```",
         form: Form::Call(|c| {
             for i in 0..c.len() {
                 need(&c.text(i)?)?;

@@ -62,7 +62,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         params: "",
         arity: (0, 0),
         gives: "the link",
-        doc: "Sets the link down. The kernel drops its IPv6 addresses and its routes.\n\n```rhai\nlet wire = veth(netns(\"a\"), netns(\"b\"));\nwire.a.down();\nexpect(!wire.a.is_up);\n```",
+        doc: "Sets the link down.\n\nThe kernel drops its IPv6 addresses and its routes.\n\n```rhai\nlet wire = veth(netns(\"a\"), netns(\"b\"));\nwire.a.down();\nexpect(!wire.a.is_up);\n```",
         form: Form::Call(|c| set(c, LinkSet { up: Some(false), ..LinkSet::default() }, "take down")),
     },
     Function {
@@ -71,7 +71,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         params: "bytes",
         arity: (1, 1),
         gives: "the link",
-        doc: "Sets the largest packet that the link takes, in bytes. Below 1280 the kernel switches IPv6 off on it.\n\n```rhai\nlet wire = veth(netns(\"a\"), netns(\"b\"));\nwire.a.mtu(1400);\nexpect(wire.a.mtu == 1400);\n```",
+        doc: "Sets the largest packet that the link takes, in bytes.\n\nBelow 1280 the kernel switches IPv6 off on it.\n\n```rhai\nlet wire = veth(netns(\"a\"), netns(\"b\"));\nwire.a.mtu(1400);\nexpect(wire.a.mtu == 1400);\n```",
         form: Form::Call(|c| {
             let mtu = mtu(c)?;
             set(c, LinkSet { mtu: Some(mtu), ..LinkSet::default() }, "change the MTU of")
@@ -152,7 +152,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         params: "ns",
         arity: (1, 1),
         gives: "the link",
-        doc: "Moves the link to another namespace. It arrives down and without addresses.\n\n```rhai\nlet wire = veth(\"veth0\", \"veth1\");\nwire.a.move_to(netns(\"a\")).addr(\"10.0.0.1/24\").up();\n```",
+        doc: "Moves the link to another namespace.\n\nIt arrives down and without addresses.\n\n```rhai\nlet wire = veth(\"veth0\", \"veth1\");\nwire.a.move_to(netns(\"a\")).addr(\"10.0.0.1/24\").up();\n```",
         form: Form::Call(|c| {
             let (id, to, site) = (c.link()?, c.ns_arg(0)?, c.site.clone());
             c.lab()?.move_link(&site, id, to)?;

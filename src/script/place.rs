@@ -39,7 +39,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         params: "name?, #{ access, trunk, mac, mtu, up, isolated, cost, … }?",
         arity: (0, 5),
         gives: "port",
-        doc: "A link end that will be a port of this bridge. Without a name, the other end's namespace gives it.\n\n* `access` - the VLAN of a port whose machine knows of none\n* `trunk` - the VLANs that pass tagged: `[10, 20]`\n* `isolated`, `cost`, `priority`, `hairpin`, `learning`, `flood`, `guard`, `root_block`, `fastleave`, `mcast_flood`, `bcast_flood`, `neigh_suppress`, `locked` - as in bridge(8)\n\n```rhai\nlet lan = bridge(\"lan\");\nveth(netns(\"a\").port(\"10.0.0.1/24\"), lan.port(#{ isolated: true }));\n```",
+        doc: "A link end that will be a port of this bridge.\n\nWithout a name, the other end's namespace gives it.\n\n* `access` - the VLAN of a port whose machine knows of none\n* `trunk` - the VLANs that pass tagged: `[10, 20]`\n* `isolated`, `cost`, `priority`, `hairpin`, `learning`, `flood`, `guard`, `root_block`, `fastleave`, `mcast_flood`, `bcast_flood`, `neigh_suppress`, `locked` - as in bridge(8)\n\n```rhai\nlet lan = bridge(\"lan\");\nveth(netns(\"a\").port(\"10.0.0.1/24\"), lan.port(#{ isolated: true }));\n```",
         form: Form::Call(|c| {
             let id = c.link()?;
             let link = c.look()?.objects.link(id)?;

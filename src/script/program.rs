@@ -17,7 +17,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         params: "line | [program, args…]",
         arity: (1, 1),
         gives: "#{ ok, code, stdout, stderr }",
-        doc: "Runs a program in the namespace and waits for its end. There is no shell between: quotes work, pipes and variables do not.\n\n```rhai\nlet r = netns(\"a\").exec(\"cat /proc/net/dev\");\nexpect(r.ok && r.stdout.contains(\"lo\"));\n```",
+        doc: "Runs a program in the namespace and waits for its end.\n\nThere is no shell between: quotes work, pipes and variables do not.\n\n```rhai\nlet r = netns(\"a\").exec(\"cat /proc/net/dev\");\nexpect(r.ok && r.stdout.contains(\"lo\"));\n```",
         form: Form::Call(|c| {
             let (id, argv) = (c.netns()?, argv(&c.args[0])?);
             let done = c.lab()?.exec(id, &argv)?;
@@ -101,7 +101,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         params: "seconds",
         arity: (1, 1),
         gives: "()",
-        doc: "Waits. Probes wait by themselves for links that settle, so this is seldom needed.\n\n```rhai\nsleep(0.01);\n```",
+        doc: "Waits.\n\nProbes wait by themselves for links that settle, so this is seldom needed.\n\n```rhai\nsleep(0.01);\n```",
         form: Form::Call(|c| {
             let until = Instant::now() + seconds(c.args[0].clone())?;
             while Instant::now() < until {

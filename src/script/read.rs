@@ -36,7 +36,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         params: "",
         arity: (0, 0),
         gives: "array of maps",
-        doc: "The links of the namespace, with the field names of `ip -j -d link`. `master`, `link`, `address` and `ifalias` are always there, `()` where a link has none.\n\n```rhai\nexpect(netns(\"a\").links().some(|l| l.ifname == \"lo\"));\n```",
+        doc: "The links of the namespace, with the field names of `ip -j -d link`.\n\n`master`, `link`, `address` and `ifalias` are always there, `()` where a link has none.\n\n```rhai\nexpect(netns(\"a\").links().some(|l| l.ifname == \"lo\"));\n```",
         form: Form::Call(|c| {
             let id = c.netns()?;
             let links = links(c.look()?, id)?;
@@ -136,7 +136,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         params: "",
         arity: (0, 0),
         gives: "bool",
-        doc: "Whether the link is set up. (Whether it has a carrier is another matter.)\n\n```rhai\nexpect(bridge(\"lan\").is_up);\n```",
+        doc: "Whether the link is set up.\n\n(Whether it has a carrier is another matter.)\n\n```rhai\nexpect(bridge(\"lan\").is_up);\n```",
         form: Form::Property(|c| state_of(c, |s| s.up.into())),
     },
     Function {

@@ -102,6 +102,11 @@ impl World {
         }
     }
 
+    /// Whether any list holds a line with this text.
+    pub(crate) fn has(&self, text: &str) -> bool {
+        self.lists.values().flatten().any(|line| line.contains(text))
+    }
+
     /// What differs, one line each: `-` was there before, `+` is there now, `~` has changed.
     pub(crate) fn diff(&self, now: &Self) -> Vec<String> {
         let mut lines = Vec::new();
