@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! --- name ---
+//! ? ! ip link add d type dummy  only where this succeeds, tried in a sandbox of its own
 //! $ ip netns add mine          what is done to the machine first, in bash; any number of lines
 //! ! netlab run lab.rhai        the command, if it is not this one
 //! get_netns("mien");           the script, as lab.rhai
@@ -15,6 +16,9 @@
 //! `UPDATE=1 cargo test --test errors` writes what netlab says now; read the difference before you commit it. `CASE=text`
 //! runs the cases whose names contain it.
 
+// In a test an `unwrap` is the assertion that it holds.
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::fmt::Write;
@@ -25,12 +29,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::sandbox::Sandbox;
-use common::side_by_side;
+use common::{aloud, side_by_side};
 
 /// One case as it stands in its file.
 #[derive(Debug, Clone, Default)]
 struct Case {
     name: String,
+    only: Option<String>,
     setup: Vec<String>,
     command: Option<String>,
     script: String,
@@ -77,6 +82,12 @@ fn each_error_is_exactly_this_and_nothing_is_left() {
     side_by_side(jobs, |(theme, case)| {
         let expected = case.lock().unwrap().clone();
         let title = format!("{}: {}", theme.file_stem().unwrap_or_default().to_string_lossy(), expected.name);
+        if let Some(condition) = &expected.only {
+            let Some(sandbox) = Sandbox::new() else { return };
+            if !sandbox.try_sh(condition).status.success() {
+                return aloud(&format!("not here: {title}, for `{condition}` fails"));
+            }
+        }
         // A sandbox that was left as it was can be used again; one that a case furnished cannot.
         let used = if expected.setup.is_empty() { pool.lock().unwrap().pop() } else { None };
         let Some(sandbox) = used.or_else(Sandbox::new) else { return };
@@ -169,6 +180,7 @@ fn parse(text: &str) -> Vec<Case> {
         let case = cases.last_mut().unwrap();
         match (&at, line.split_once(' ')) {
             (At::Script, Some(("$", command))) if case.script.is_empty() => case.setup.push(command.to_owned()),
+            (At::Script, Some(("?", command))) if case.script.is_empty() => case.only = Some(command.to_owned()),
             (At::Script, Some(("!", command))) if case.script.is_empty() => case.command = Some(command.to_owned()),
             (At::Script, _) => add(&mut case.script, line),
             (At::File, _) => add(&mut case.files.last_mut().unwrap().1, line),
@@ -191,6 +203,9 @@ fn add(text: &mut String, line: &str) {
 
 fn print(case: &Case) -> String {
     let mut text = format!("--- {} ---\n", case.name);
+    if let Some(line) = &case.only {
+        add(&mut text, &format!("? {line}"));
+    }
     for line in &case.setup {
         add(&mut text, &format!("$ {line}"));
     }

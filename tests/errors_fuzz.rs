@@ -3,6 +3,9 @@
 //!
 //! The mistakes follow from a number: `FUZZ_SEED=7 cargo test --test errors_fuzz` makes others, `FUZZ_RUNS=5000` more.
 
+// In a test an `unwrap` is the assertion that it holds.
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::collections::BTreeMap;

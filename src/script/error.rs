@@ -106,6 +106,18 @@ fn unwrap<'a>(
     }
 }
 
+/// What happened, in one sentence, for an error that tells of another.
+pub fn words(session: &Session, error: &EvalAltResult) -> String {
+    let (inner, _) = unwrap(error, "", &session.homes, &mut Vec::new());
+    match inner {
+        EvalAltResult::ErrorRuntime(thrown, _) => match lower(session, thrown) {
+            Some(raised) => raised.message,
+            None => of_the_script(thrown).message,
+        },
+        other => runtime(other, &session.homes, "").message,
+    }
+}
+
 /// What a script threw itself: a text, a map like ours, or an error of the language that it caught before.
 fn of_the_script(thrown: &Dynamic) -> Box<Diagnostic> {
     let Some(map) = thrown.read_lock::<Map>() else {
@@ -140,7 +152,7 @@ fn of_the_script(thrown: &Dynamic) -> Box<Diagnostic> {
 }
 
 /// An error of the language itself, in words that say what to do.
-pub(super) fn runtime(error: &EvalAltResult, homes: &Homes, file: &str) -> Box<Diagnostic> {
+fn runtime(error: &EvalAltResult, homes: &Homes, file: &str) -> Box<Diagnostic> {
     use EvalAltResult as E;
     let wrong = |words: String| Diagnostic::new(Code::WrongArguments, words);
     let language = |words: String| Diagnostic::new(Code::Runtime, words);

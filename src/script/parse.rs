@@ -33,6 +33,9 @@ pub fn parse(error: &ParseErrorType, position: Position, file: &str, text: &str)
                 missing(token, why, rest, text, &mut site)
             }
         }
+        ParseErrorType::VariableExpected if rest.starts_with(['(', '[']) => {
+            wrong("`let` makes one variable at a time".into()).help("let a = …; let b = …;")
+        }
         ParseErrorType::UnexpectedEOF => wrong("the script ends in the middle of something".into()),
         other => plain(other),
     };

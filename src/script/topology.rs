@@ -107,14 +107,7 @@ impl Library {
         {
             return EvalAltResult::ErrorRuntime(thrown.clone(), at).into();
         }
-        let raised = match inner {
-            EvalAltResult::ErrorRuntime(thrown, _) => lower(&session.borrow(), thrown),
-            _ => None,
-        };
-        let words = match raised {
-            Some(raised) => raised.message,
-            None => super::error::runtime(inner, &session.borrow().homes, "").message,
-        };
+        let words = super::error::words(&session.borrow(), inner);
         let usage = function::named(name).next().map_or_else(String::new, Function::signature);
         let diagnostic =
             Diagnostic::new(Code::WrongArguments, format!("`{name}` cannot work with these arguments: {words}"))
