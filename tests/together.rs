@@ -68,6 +68,7 @@ const SHARED: &[(&str, &str)] = &[
     ("host.forward(true)", "host.forward(true)"),
     ("host.forward6(true)", "host.forward6(true)"),
     ("host.forward(true)", "host.forward(false)"),
+    ("host.forward(true)", "host.sysctl(\"net.ipv4.conf.all.forwarding\", \"1\")"),
     ("host.resolv_conf([\"10.7.7.1\"])", "host.resolv_conf([\"10.7.7.2\"])"),
     ("host.hosts(\"127.0.0.1 one\\n\")", "host.hosts(\"127.0.0.1 two\\n\")"),
     ("host.sysctl(\"net.ipv4.conf.my0.rp_filter\", \"0\")", "host.sysctl(\"net.ipv4.conf.my0.rp_filter\", \"1\")"),
@@ -112,11 +113,15 @@ fn the_last_to_go_gives_it_back() {
 /// While one lab still needs it, it stays as that one wants it.
 #[test]
 fn who_stays_keeps_it() {
-    side_by_side(vec![["one", "two"], ["two", "one"]], |[goes, stays]| {
+    let names = ["ip_forward", "conf.all.forwarding"];
+    let jobs = [["one", "two"], ["two", "one"]].into_iter().flat_map(|order| names.map(|name| (order, name))).collect();
+    side_by_side(jobs, |([goes, stays], name)| {
         let Some(sandbox) = Sandbox::new() else { return };
         let before = furnish(&sandbox);
         for lab in ["one", "two"] {
-            let text = format!("host.forward(true).resolv_conf(\"# {lab}\\n\");");
+            // The switch has two names.
+            let name = if lab == "one" { "ip_forward" } else { name };
+            let text = format!("host.sysctl(\"net.ipv4.{name}\", \"1\").resolv_conf(\"# {lab}\\n\");");
             sandbox.write(&format!("/mnt/{lab}.rhai"), &text);
             sandbox.netlab(&["run", &format!("/mnt/{lab}.rhai")]).ends_with(0);
         }
@@ -129,22 +134,41 @@ fn who_stays_keeps_it() {
 
 /// What a lab tries with the things of `other`, which is up: the call, what it is refused for.
 const NOT_YOURS: &[(&str, &str)] = &[
-    ("host[\"other0\"].del()", "the link `other0` belongs to the lab `other`"),
-    ("host[\"other0\"].down()", "the link `other0` belongs to the lab `other`"),
-    ("host[\"other0\"].mtu(1400)", "the link `other0` belongs to the lab `other`"),
-    ("host[\"other0\"].mac(\"02:00:00:00:00:01\")", "the link `other0` belongs to the lab `other`"),
-    ("host[\"other0\"].rename(\"mine0\")", "the link `other0` belongs to the lab `other`"),
-    ("host[\"other0\"].move_to(netns(\"tog-a\"))", "the link `other0` belongs to the lab `other`"),
-    ("get_netns(\"elsewhere\")[\"other1\"].del()", "the link `other1` belongs to the lab `other`"),
-    ("get_netns(\"elsewhere\")[\"other1\"].move_to(host)", "the link `other1` belongs to the lab `other`"),
-    ("host[\"other0\"].del_addr(\"10.93.0.1/24\")", "the address 10.93.0.1/24 of `other0` belongs to the lab `other`"),
-    ("get_netns(\"elsewhere\")[\"lo\"].down()", "the link `lo` "),
-    ("get_netns(\"elsewhere\").del()", "the namespace `elsewhere` "),
-    ("get_netns(\"elsewhere\").del_route(\"default\", \"10.93.0.1\")", "the route to default "),
-    ("host.del_route(\"10.92.0.0/16\", \"10.93.0.2\")", "the route to 10.92.0.0/16 "),
-    ("netns(\"elsewhere\")", "there is a namespace called `elsewhere` already"),
-    ("bridge(\"other0\")", "namespace `host` already has a link called `other0`"),
-    ("host[\"my0\"].rename(\"other0\")", "the link `my0` was there before this lab"),
+    // Whose a namespace, what is in it, and a route is, is not told yet: those were just there before.
+    ("host[\"other0\"].del()", "NL0115]: cannot delete the link `other0`: it belongs to the lab `other`"),
+    ("host[\"other0\"].down()", "NL0115]: cannot take down the link `other0`: it belongs to the lab `other`"),
+    (
+        "host[\"other0\"].mtu(1400)",
+        "NL0115]: cannot change the MTU of the link `other0`: it belongs to the lab `other`",
+    ),
+    (
+        "host[\"other0\"].mac(\"02:00:00:00:00:01\")",
+        "NL0115]: cannot change the MAC of the link `other0`: it belongs to the lab `other`",
+    ),
+    ("host[\"other0\"].rename(\"mine0\")", "NL0115]: cannot rename the link `other0`: it belongs to the lab `other`"),
+    (
+        "host[\"other0\"].move_to(netns(\"tog-a\"))",
+        "NL0115]: cannot move the link `other0`: it belongs to the lab `other`",
+    ),
+    (
+        "get_netns(\"elsewhere\")[\"other1\"].del()",
+        "NL0115]: cannot delete the link `other1`: it belongs to the lab `other`",
+    ),
+    (
+        "get_netns(\"elsewhere\")[\"other1\"].move_to(host)",
+        "NL0115]: cannot move the link `other1`: it belongs to the lab `other`",
+    ),
+    (
+        "host[\"other0\"].del_addr(\"10.93.0.1/24\")",
+        "NL0115]: cannot delete the address 10.93.0.1/24 of `other0`: it belongs to the lab `other`",
+    ),
+    ("get_netns(\"elsewhere\")[\"lo\"].down()", "NL0115]: cannot take down the link `lo`: "),
+    ("get_netns(\"elsewhere\").del()", "NL0115]: cannot delete the namespace `elsewhere`: "),
+    ("get_netns(\"elsewhere\").del_route(\"default\", \"10.93.0.1\")", "NL0115]: cannot delete the route to default: "),
+    ("host.del_route(\"10.92.0.0/16\", \"10.93.0.2\")", "NL0115]: cannot delete the route to 10.92.0.0/16: "),
+    ("netns(\"elsewhere\")", "NL0101]: there is a namespace called `elsewhere` already"),
+    ("bridge(\"other0\")", "NL0101]: namespace `host` already has a link called `other0`"),
+    ("host[\"my0\"].rename(\"other0\")", "NL0115]: cannot rename the link `my0`: it was there before this lab"),
 ];
 
 #[test]
