@@ -121,18 +121,19 @@ impl SysctlSet {
         }
     }
 
-    /// Gives back what was there before any lab. What it decides is written down before the switch destroys the grounds.
-    fn give_back_base(
+    /// The same for what labs share. What it decides is written down before the switch destroys the grounds.
+    fn give_back_held(
         &self,
-        base: &[(PathBuf, String)],
+        seq: u64,
+        found: &[(PathBuf, String)],
         after: &After,
         is_begun: bool,
         ctx: &mut Context<'_>,
     ) -> Result<Undone> {
-        match self.decide(base, after, is_begun, ctx)? {
+        match self.decide(found, after, is_begun, ctx)? {
             Ok(wanted) => {
                 if !is_begun && wanted.len() > 1 {
-                    ctx.holders.settle(&self.key(), wanted.clone())?;
+                    ctx.holders.settle((ctx.lab, seq), &self.key(), wanted.clone())?;
                 }
                 self.write_all(&wanted, ctx)
             }
@@ -147,8 +148,8 @@ impl Change for SysctlSet {
         let _turn = self.held.map(|_| ctx.holders.turn()).transpose().map_err(Failure::clean)?;
         if let Some(seq) = self.held {
             // Looked at again: a lab that goes may have given it back since `before`.
-            let base = Self::look(self.netns, &self.path, ctx).map_err(Failure::clean)?;
-            ctx.holders.hold((ctx.lab, seq), &self.key(), &self.value, || Ok(base)).map_err(Failure::partial)?;
+            let found = Self::look(self.netns, &self.path, ctx).map_err(Failure::clean)?;
+            ctx.holders.hold((ctx.lab, seq), &self.key(), found).map_err(Failure::partial)?;
         }
         self.write(&self.value, ctx).map_err(|e| Failure::partial(explain(&self.path, &self.value, e)))?;
         if self.before.is_empty() {
@@ -175,13 +176,8 @@ impl Change for SysctlSet {
             match ctx.holders.look((ctx.lab, seq), &key)? {
                 Release::NotHeld => return Ok(Undone::Already),
                 Release::Covered => Undone::Yes,
-                // What changed along goes back too if this step found it with that value.
-                Release::Back(value) if self.before.first().is_some_and(|(_, before)| *before == value) => {
-                    self.give_back(&self.before, after, ctx)?
-                }
-                Release::Back(value) => self.give_back(&[(self.path.clone(), value)], after, ctx)?,
-                Release::Base(base) => self.give_back_base(&base, after, false, ctx)?,
-                Release::Settled(wanted) => self.give_back_base(&wanted, after, true, ctx)?,
+                Release::Back(found) => self.give_back_held(seq, &found, after, false, ctx)?,
+                Release::Settled(wanted) => self.give_back_held(seq, &wanted, after, true, ctx)?,
             }
         };
         ctx.holders.release((ctx.lab, seq), &key)?;
