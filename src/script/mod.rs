@@ -4,6 +4,7 @@
 //! engine knows, what errors show, the check before the first step, the reference and editors' definitions.
 
 pub mod args;
+mod as_ip;
 pub mod attempt;
 pub mod bridge;
 pub mod check;

@@ -101,7 +101,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         params: "seconds",
         arity: (1, 1),
         gives: "()",
-        doc: "Waits.\n\nProbes wait by themselves for links that settle, so this is seldom needed.\n\n```rhai\nsleep(0.01);\n```",
+        doc: "Waits for so many seconds.\n\nProbes wait by themselves for links that settle, so this is seldom needed.\n\n```rhai\nsleep(0.01);\n```",
         form: Form::Call(|c| {
             let until = Instant::now() + seconds(c.args[0].clone())?;
             while Instant::now() < until {

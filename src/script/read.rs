@@ -4,6 +4,7 @@ use rhai::{Array, Dynamic, Map};
 use serde::Serialize;
 
 use super::args::Call;
+use super::as_ip;
 use super::bridge::value as link_value;
 use super::function::{Form, Function};
 use super::netns::value as netns_value;
@@ -52,7 +53,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         doc: "The addresses of the namespace's links, with the field names of `ip -j addr`.\n\n```rhai\nexpect(netns(\"a\").addrs()[0].local == \"127.0.0.1\");\n```",
         form: Form::Call(|c| {
             let id = c.netns()?;
-            with_names(c.look()?, id, |socket, names| state::addr::read(socket, None, names))
+            with_names(c.look()?, id, |_| {}, |socket, names| state::addr::read(socket, None, names))
         }),
     },
     Function {
@@ -64,7 +65,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         doc: "The routes of the namespace in all tables but the kernel's own, with the field names of `ip -j route`.\n\n```rhai\nlet a = netns(\"a\");\na.route(\"192.0.2.0/24\", #{ type: \"blackhole\" });\nexpect(a.routes()[0].dst == \"192.0.2.0/24\");\n```",
         form: Form::Call(|c| {
             let id = c.netns()?;
-            with_names(c.look()?, id, |socket, names| state::route::read(socket, names, false))
+            with_names(c.look()?, id, as_ip::route, |socket, names| state::route::read(socket, names, false))
         }),
     },
     Function {
@@ -76,7 +77,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         doc: "The policy rules of the namespace, with the field names of `ip -j rule`.\n\n```rhai\nexpect(netns(\"a\").rules().len() >= 3);\n```",
         form: Form::Call(|c| {
             let id = c.netns()?;
-            with_names(c.look()?, id, |socket, _| state::rule::read(socket))
+            with_names(c.look()?, id, as_ip::rule, |socket, _| state::rule::read(socket))
         }),
     },
     Function {
@@ -88,7 +89,12 @@ pub(super) const FUNCTIONS: &[Function] = &[
         doc: "The neighbours of the namespace, with the field names of `ip -j neighbour`.\n\n```rhai\nexpect(netns(\"a\").neighbours().is_empty());\n```",
         form: Form::Call(|c| {
             let id = c.netns()?;
-            with_names(c.look()?, id, |socket, names| state::neigh::read(socket, Table::Neighbours, names))
+            with_names(c.look()?, id, as_ip::neighbour, |socket, names| {
+                let mut all = state::neigh::read(socket, Table::Neighbours, names)?;
+                // As ip, which leaves out those that need no asking.
+                all.retain(|n| n.state != "NOARP");
+                Ok(all)
+            })
         }),
     },
     Function {
@@ -97,10 +103,10 @@ pub(super) const FUNCTIONS: &[Function] = &[
         params: "",
         arity: (0, 0),
         gives: "array of maps",
-        doc: "The forwarding entries of the namespace's bridges and VXLAN links, with the field names of `bridge -j fdb`.\n\n```rhai\nlet wire = veth(netns(\"a\"), bridge(\"lan\"));\nexpect(host.fdb().some(|e| e.dev == wire.b.name));\n```",
+        doc: "The forwarding entries of the namespace's bridges and VXLAN links, with the field names of `bridge -j fdb`.\n\n```rhai\nlet wire = veth(netns(\"a\"), bridge(\"lan\"));\nexpect(host.fdb().some(|e| e.ifname == wire.b.name));\n```",
         form: Form::Call(|c| {
             let id = c.netns()?;
-            with_names(c.look()?, id, |socket, names| state::neigh::read(socket, Table::Fdb, names))
+            with_names(c.look()?, id, as_ip::fdb, |socket, names| state::neigh::read(socket, Table::Fdb, names))
         }),
     },
     Function {
@@ -282,12 +288,13 @@ fn addrs_of(lab: &mut Lab, key: LinkKey) -> Result<Vec<state::addr::AddrState>> 
 fn with_names<T: Serialize>(
     lab: &mut Lab,
     id: NsId,
+    as_ip: fn(&mut serde_json::Map<String, serde_json::Value>),
     read: impl FnOnce(&mut Socket, &state::Names) -> std::result::Result<Vec<T>, KernelError>,
 ) -> Result<Dynamic> {
     let names = state::link::names(&links(lab, id)?);
     let cookie = lab.objects.netns(id)?.cookie;
     let socket = lab.kernel().socket(cookie).ok_or_else(|| crate::action::gone(cookie))?;
-    plain(read(socket, &names).map_err(unreadable)?)
+    shown(read(socket, &names).map_err(unreadable)?, as_ip)
 }
 
 fn state_of(c: &mut Call<'_>, field: impl FnOnce(LinkState) -> Dynamic) -> Result<Dynamic> {
@@ -307,7 +314,7 @@ fn by_key(lab: &mut Lab, key: LinkKey) -> Result<LinkId> {
 
 /// A link as a map in which what every script asks for is always there.
 fn link_map(state: LinkState) -> Result<Dynamic> {
-    let value = plain(state)?;
+    let value = shown(state, as_ip::link)?;
     let mut map = value.try_cast::<Map>().unwrap_or_default();
     for key in ["master", "link", "address", "ifalias"] {
         map.entry(key.into()).or_insert(Dynamic::UNIT);
@@ -316,8 +323,21 @@ fn link_map(state: LinkState) -> Result<Dynamic> {
 }
 
 fn plain<T: Serialize>(value: T) -> Result<Dynamic> {
+    shown(value, |_| {})
+}
+
+/// One record or a list of them as values of the language, each by way of `as_ip`.
+fn shown<T: Serialize>(value: T, as_ip: fn(&mut serde_json::Map<String, serde_json::Value>)) -> Result<Dynamic> {
+    let convert = |mut value: serde_json::Value| {
+        match &mut value {
+            serde_json::Value::Object(map) => as_ip(map),
+            serde_json::Value::Array(list) => list.iter_mut().filter_map(|v| v.as_object_mut()).for_each(as_ip),
+            _ => {}
+        }
+        from_json(value)
+    };
     serde_json::to_value(value)
-        .map(from_json)
+        .map(convert)
         .map_err(|e| Diagnostic::new(Code::Internal, format!("cannot write a state as a map: {e}")))
 }
 

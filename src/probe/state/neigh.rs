@@ -47,6 +47,8 @@ impl NeighState {
                 NeighbourState::Failed => "FAILED",
                 NeighbourState::Incomplete => "INCOMPLETE",
                 NeighbourState::Noarp => "NOARP",
+                // The default destination of a VXLAN link is both NOARP and PERMANENT, which bridge(8) calls permanent.
+                NeighbourState::Other(bits) if bits & u16::from(NeighbourState::Permanent) != 0 => "PERMANENT",
                 _ => "NONE",
             },
             proxy: header.flags.contains(NeighbourFlags::Proxy),
