@@ -52,6 +52,21 @@ pub fn marked(mark: &str) -> Vec<ProcessKey> {
         .collect()
 }
 
+/// Ends one process at once.
+///
+/// # Errors
+/// `EPERM`; a process that has ended is no error.
+pub fn kill(process: ProcessKey) -> io::Result<()> {
+    if !is_alive(process) {
+        return Ok(());
+    }
+    effect::here();
+    match nix::sys::signal::kill(Pid::from_raw(process.pid), Signal::SIGKILL) {
+        Err(nix::errno::Errno::ESRCH) | Ok(()) => Ok(()),
+        Err(e) => Err(e.into()),
+    }
+}
+
 /// Sends a signal to the process and to the group it leads.
 ///
 /// # Errors

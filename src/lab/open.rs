@@ -124,6 +124,9 @@ impl Lab {
             listener: None,
             _lock: lock,
         };
+        if state.outcome.is_none() {
+            lab.end_orphans();
+        }
         lab.void_after_reboot()?;
         Ok(lab)
     }

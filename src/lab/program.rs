@@ -11,6 +11,7 @@ use super::rollback::Undoing;
 use crate::action::Action;
 use crate::action::process_start::{ProcessStart, cannot, command};
 use crate::diag::{Result, Site};
+use crate::journal::record::Header;
 use crate::journal::state::Step;
 use crate::kernel::netns;
 use crate::kernel::process::{self, ProcessKey};
@@ -36,20 +37,25 @@ impl Lab {
         let (cookie, name) = (object.cookie, object.name.clone());
         self.kernel.find(cookie);
         let fd = self.kernel.fd(cookie).ok_or_else(|| crate::action::gone(cookie))?;
+        let mark = exec_mark(&self.header);
         let spawned = netns::within_as_named(fd.as_fd(), name.as_ref(), || {
             use std::os::unix::process::CommandExt;
-            // A group of its own, so that its children can be ended with it.
+            // A group of its own, so that its children can be ended with it; and a mark, so that they are found when netlab
+            // is killed meanwhile.
             let mut command = command(argv);
+            command.env(process::MARK, &mark);
             command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
         });
         let mut child = spawned.and_then(|r| r).map_err(|e| cannot(argv, &e))?;
         // Read on threads of their own: a full pipe would stop the program.
         let (out, err) = (collect(child.stdout.take()), collect(child.stderr.take()));
         let mut pause = Duration::from_micros(200);
+        let mut ended = None;
         let status = loop {
-            match child.try_wait() {
-                Ok(Some(status)) => break status,
-                Ok(None) => {}
+            match ended.map_or_else(|| child.try_wait(), |status| Ok(Some(status))) {
+                // A child of its own that it left behind may still hold the pipes; as in a shell, that is waited for.
+                Ok(Some(status)) if out.is_finished() && err.is_finished() => break status,
+                Ok(status) => ended = status,
                 Err(e) => return Err(cannot(argv, &e)),
             }
             if let Err(error) = self.may_go_on() {
@@ -108,6 +114,21 @@ impl Lab {
         match undoing.leftovers.pop() {
             Some(leftover) => Err(leftover.why),
             None => Ok(()),
+        }
+    }
+}
+
+/// What programs that are run to their end carry in their environment.
+fn exec_mark(header: &Header) -> String {
+    format!("{}:{}:exec", header.lab, header.seed)
+}
+
+impl Lab {
+    /// Ends the programs that were being run when the lab's netlab was killed.
+    pub(crate) fn end_orphans(&self) {
+        for process in process::marked(&exec_mark(&self.header)) {
+            // One that ends by itself meanwhile is as good.
+            let _ = process::kill(process);
         }
     }
 }
