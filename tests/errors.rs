@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! --- name ---
+//! ? ! ip link add d type dummy  only where this succeeds, tried in a sandbox of its own
 //! $ ip netns add mine          what is done to the machine first, in bash; any number of lines
 //! ! netlab run lab.rhai        the command, if it is not this one
 //! get_netns("mien");           the script, as lab.rhai
@@ -15,6 +16,9 @@
 //! `UPDATE=1 cargo test --test errors` writes what netlab says now; read the difference before you commit it. `CASE=text`
 //! runs the cases whose names contain it.
 
+// In a test an `unwrap` is the assertion that it holds.
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::fmt::Write;
@@ -25,12 +29,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::sandbox::Sandbox;
-use common::side_by_side;
+use common::{aloud, side_by_side};
 
 /// One case as it stands in its file.
 #[derive(Debug, Clone, Default)]
 struct Case {
     name: String,
+    only: Option<String>,
     setup: Vec<String>,
     command: Option<String>,
     script: String,
@@ -73,10 +78,23 @@ fn each_error_is_exactly_this_and_nothing_is_left() {
     for (theme, cases) in &all {
         jobs.extend(cases.iter().filter(|c| c.lock().unwrap().name.contains(&wanted)).map(|case| (theme, case)));
     }
+    let pool: Mutex<Vec<Sandbox>> = Mutex::default();
     side_by_side(jobs, |(theme, case)| {
         let expected = case.lock().unwrap().clone();
         let title = format!("{}: {}", theme.file_stem().unwrap_or_default().to_string_lossy(), expected.name);
-        let Some((code, stderr, changed)) = run(&expected) else { return };
+        if let Some(condition) = &expected.only {
+            let Some(sandbox) = Sandbox::new() else { return };
+            if !sandbox.try_sh(condition).status.success() {
+                return aloud(&format!("not here: {title}, for `{condition}` fails"));
+            }
+        }
+        // A sandbox that was left as it was can be used again; one that a case furnished cannot.
+        let used = if expected.setup.is_empty() { pool.lock().unwrap().pop() } else { None };
+        let Some(sandbox) = used.or_else(Sandbox::new) else { return };
+        let (code, stderr, changed) = run(&expected, &sandbox);
+        if expected.setup.is_empty() && changed.is_empty() {
+            pool.lock().unwrap().push(sandbox);
+        }
         if !changed.is_empty() {
             failures.lock().unwrap().push(format!("{title} leaves the machine changed:\n{changed}"));
         }
@@ -100,9 +118,8 @@ fn each_error_is_exactly_this_and_nothing_is_left() {
     assert!(failures.is_empty(), "{} cases:\n{}", failures.len(), failures.join("\n"));
 }
 
-/// Exit code, standard error, and what has changed on the machine; nothing where there is no sandbox.
-fn run(case: &Case) -> Option<(i32, String, String)> {
-    let sandbox = Sandbox::new()?;
+/// Exit code, standard error, and what has changed on the machine.
+fn run(case: &Case, sandbox: &Sandbox) -> (i32, String, String) {
     let dir = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| {
         let path = dir.path().join(name);
@@ -116,8 +133,7 @@ fn run(case: &Case) -> Option<(i32, String, String)> {
     let netlab = Path::new(env!("CARGO_BIN_EXE_netlab")).parent().unwrap().display();
     let there = dir.path().display();
     let head = format!("export PATH={netlab}:$PATH; cd {there}; ");
-    sandbox.sh(&format!("chmod 755 {there}; {head}set -e; {}", case.setup.join("\n")));
-    let before = sandbox.sh(LOOK);
+    let before = sandbox.sh(&format!("chmod 755 {there}; {head}set -e; {}\nset +e; {LOOK}", case.setup.join("\n")));
     let output = sandbox.try_sh(&format!("{head}{}", case.command.as_deref().unwrap_or("netlab run lab.rhai")));
     let stderr = String::from_utf8_lossy(&output.stderr).replace(&format!("{there}/"), "/TMP/");
     // The end of a namespace takes the kernel a moment.
@@ -131,7 +147,7 @@ fn run(case: &Case) -> Option<(i32, String, String)> {
     if before != after {
         let _ = write!(changed, "--- before\n{before}--- after\n{after}");
     }
-    Some((output.status.code().unwrap_or(-1), stderr, changed))
+    (output.status.code().unwrap_or(-1), stderr, changed)
 }
 
 fn parse(text: &str) -> Vec<Case> {
@@ -164,6 +180,7 @@ fn parse(text: &str) -> Vec<Case> {
         let case = cases.last_mut().unwrap();
         match (&at, line.split_once(' ')) {
             (At::Script, Some(("$", command))) if case.script.is_empty() => case.setup.push(command.to_owned()),
+            (At::Script, Some(("?", command))) if case.script.is_empty() => case.only = Some(command.to_owned()),
             (At::Script, Some(("!", command))) if case.script.is_empty() => case.command = Some(command.to_owned()),
             (At::Script, _) => add(&mut case.script, line),
             (At::File, _) => add(&mut case.files.last_mut().unwrap().1, line),
@@ -186,6 +203,9 @@ fn add(text: &mut String, line: &str) {
 
 fn print(case: &Case) -> String {
     let mut text = format!("--- {} ---\n", case.name);
+    if let Some(line) = &case.only {
+        add(&mut text, &format!("? {line}"));
+    }
     for line in &case.setup {
         add(&mut text, &format!("$ {line}"));
     }

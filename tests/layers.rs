@@ -10,8 +10,8 @@ const LAYERS: [&str; 10] = ["diag", "types", "kernel", "probe", "action", "journ
 const MOST_LINES: usize = 500;
 
 fn files(dir: &Path, all: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
+    for entry in fs::read_dir(dir).expect("the folder can be read") {
+        let path = entry.expect("the folder can be read").path();
         if path.is_dir() {
             files(&path, all);
         } else if path.extension().is_some_and(|e| e == "rs") {
@@ -25,7 +25,7 @@ fn sources(folder: &str) -> Vec<(PathBuf, String)> {
     files(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &mut all);
     all.sort();
     assert!(!all.is_empty(), "no sources in {folder}");
-    all.into_iter().map(|p| (p.clone(), fs::read_to_string(p).unwrap())).collect()
+    all.into_iter().map(|p| (p.clone(), fs::read_to_string(p).expect("sources are text"))).collect()
 }
 
 /// The layer of a file: the folder or file below `src`.

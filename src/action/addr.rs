@@ -164,7 +164,7 @@ pub(crate) fn explain(add: &AddrAdd, error: KernelError) -> Box<Diagnostic> {
         ))
         .kernel(error),
         libc::EINVAL | libc::ENOBUFS if addr.addr().is_ipv6() => {
-            Diagnostic::new(Code::NoFeature, format!("`{dev}` takes no IPv6 address: IPv6 does not run on it"))
+            Diagnostic::new(Code::Refused, format!("`{dev}` takes no IPv6 address: IPv6 does not run on it"))
                 .help("IPv6 needs an MTU of 1280 or more: .mtu(1500)")
                 .kernel(error)
         }

@@ -64,8 +64,8 @@ impl FilePut {
     fn leave_dirs(&self, ctx: &mut Context<'_>) -> Result<()> {
         for dir in self.dirs.iter().rev() {
             let holder = (ctx.lab, self.held);
-            if matches!(ctx.holders.look(holder, &dir_key(dir))?, Release::Base(_)) {
-                // Somebody else may have put something into it; then it stays.
+            if matches!(ctx.holders.look(holder, &dir_key(dir))?, Release::Back(found) if found.is_empty()) {
+                // Nobody had it before, and nobody else has it now. Somebody else may have put something into it; then it stays.
                 crate::kernel::effect::here();
                 let _ = std::fs::remove_dir(dir);
             }
@@ -85,12 +85,14 @@ impl FilePut {
 impl Change for FilePut {
     fn apply(&self, ctx: &mut Context<'_>) -> std::result::Result<After, Failure> {
         let text = |state: &FileState| serde_json::to_string(state).unwrap_or_default();
-        let base = vec![(self.path.clone(), text(&self.before))];
-        ctx.holders
-            .hold((ctx.lab, self.held), &self.key(), &text(&self.state), || Ok(base))
-            .map_err(Failure::partial)?;
+        let _turn = ctx.holders.turn().map_err(Failure::clean)?;
+        // Looked at again: a lab that goes may have given it back since `before`.
+        let before = fs::state(&self.path).map_err(|e| Failure::clean(self.broken("read", &e)))?;
+        let found = vec![(self.path.clone(), text(&before))];
+        ctx.holders.hold((ctx.lab, self.held), &self.key(), found).map_err(Failure::partial)?;
         for dir in &self.dirs {
-            ctx.holders.hold((ctx.lab, self.held), &dir_key(dir), "", || Ok(Vec::new())).map_err(Failure::partial)?;
+            let found = if dir.exists() { vec![(dir.clone(), String::new())] } else { Vec::new() };
+            ctx.holders.hold((ctx.lab, self.held), &dir_key(dir), found).map_err(Failure::partial)?;
             crate::kernel::effect::here();
             if let Err(e) = std::fs::create_dir(dir)
                 && e.kind() != std::io::ErrorKind::AlreadyExists
@@ -103,7 +105,7 @@ impl Change for FilePut {
     }
 
     fn undo(&self, _after: &After, ctx: &mut Context<'_>) -> Result<Undone> {
-        let key = self.key();
+        let (key, _turn) = (self.key(), ctx.holders.turn()?);
         let stored = |text: &str| serde_json::from_str(text).unwrap_or_else(|_| self.before.clone());
         let undone = match ctx.holders.look((ctx.lab, self.held), &key)? {
             Release::NotHeld => {
@@ -111,9 +113,8 @@ impl Change for FilePut {
                 return Ok(Undone::Already);
             }
             Release::Covered => Undone::Yes,
-            Release::Back(text) => self.give_back(&stored(&text))?,
-            Release::Base(base) | Release::Settled(base) => {
-                self.give_back(&base.first().map_or_else(|| self.before.clone(), |(_, t)| stored(t)))?
+            Release::Back(found) | Release::Settled(found) => {
+                self.give_back(&found.first().map_or_else(|| self.before.clone(), |(_, t)| stored(t)))?
             }
         };
         ctx.holders.release((ctx.lab, self.held), &key)?;

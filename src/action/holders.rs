@@ -1,7 +1,7 @@
 //! Who holds a setting or file that several labs may need: the first remembers what it was, the last to go gives it back.
 //!
-//! Each shared thing has a pile: what it was before any lab, and one layer per lab, newest on top. A lab that goes takes its
-//! layer out; only if that was the top one does the value change, to what the next layer or the bottom says.
+//! Each shared thing has a pile of layers, one for each time that a lab set it, newest on top; each remembers what it found.
+//! A layer that goes from the top gives back what it found; one that goes from below leaves that to the layer above it.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -20,25 +20,24 @@ use crate::types::name::LabName;
 pub struct Holders {
     file: PathBuf,
     lock: PathBuf,
+    turn: PathBuf,
 }
 
-/// One shared thing.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Pile {
-    /// What it was, with all that may change along with it: paths and their values.
-    base: Vec<(PathBuf, String)>,
-    /// Who set it to what, oldest first.
-    layers: Vec<Layer>,
-    /// Whether the last one to go has begun to give it back: then `base` is what it has decided to give back.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    is_settled: bool,
+/// Held by whoever changes a shared thing; see [`Holders::turn`].
+pub struct Turn {
+    _file: Flock<File>,
 }
 
+/// One of the times that a lab set a shared thing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Layer {
     lab: LabName,
     seq: u64,
-    value: String,
+    /// What it found: the thing, with all that may change along with it.
+    found: Vec<(PathBuf, String)>,
+    /// Whether it has begun to give it back: then `found` is what it has decided to give back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_settled: bool,
 }
 
 /// What a lab has to do when it lets go.
@@ -46,44 +45,42 @@ struct Layer {
 pub enum Release {
     /// Nothing: it does not hold the thing.
     NotHeld,
-    /// Nothing but to go: another lab set it later, and that stands.
+    /// Nothing but to go: the thing was set again later, and that stands.
     Covered,
-    /// Give the thing the value that another lab set before.
-    Back(String),
-    /// Give back what was there before any lab.
-    Base(Vec<(PathBuf, String)>),
+    /// Give back what it found.
+    Back(Vec<(PathBuf, String)>),
     /// Give back this, as [`Holders::settle`] wrote it down: an undo that was killed had begun to.
     Settled(Vec<(PathBuf, String)>),
 }
 
-type Piles = BTreeMap<String, Pile>;
+type Piles = BTreeMap<String, Vec<Layer>>;
 
 impl Holders {
     /// The record below a state directory, with its lock in the runtime directory.
     pub fn new(state_dir: &Path, runtime_dir: &Path) -> Self {
-        Self { file: state_dir.join(".holders.json"), lock: runtime_dir.join("holders.lock") }
+        Self {
+            file: state_dir.join(".holders.json"),
+            lock: runtime_dir.join("holders.lock"),
+            turn: runtime_dir.join("shared.lock"),
+        }
     }
 
-    /// Puts a layer on a thing's pile. `base` is asked for only by the first.
+    /// Waits until no other lab changes a shared thing, and keeps the others from it: from the look at what is there to the
+    /// record and the change that follow from it. Without that, a lab that goes would write over one that comes.
+    ///
+    /// # Errors
+    /// `NL0119` if the lock cannot be taken.
+    pub fn turn(&self) -> Result<Turn> {
+        self.take(&self.turn).map(|file| Turn { _file: file })
+    }
+
+    /// Puts a layer on a thing's pile, with what it found.
     ///
     /// # Errors
     /// `NL0119` if the record cannot be read or written.
-    pub fn hold(
-        &self,
-        (lab, seq): (&LabName, u64),
-        key: &str,
-        value: &str,
-        base: impl FnOnce() -> Result<Vec<(PathBuf, String)>>,
-    ) -> Result<()> {
+    pub fn hold(&self, (lab, seq): (&LabName, u64), key: &str, found: Vec<(PathBuf, String)>) -> Result<()> {
         self.edit(|piles| {
-            let pile = piles.entry(key.to_owned()).or_default();
-            if pile.layers.is_empty() {
-                pile.base = base()?;
-            }
-            // What was decided then is what there was before.
-            pile.is_settled = false;
-            pile.layers.push(Layer { lab: lab.clone(), seq, value: value.to_owned() });
-            Ok(())
+            piles.entry(key.to_owned()).or_default().push(Layer { lab: lab.clone(), seq, found, is_settled: false });
         })
     }
 
@@ -99,23 +96,30 @@ impl Holders {
     ///
     /// # Errors
     /// `NL0119` if the record cannot be read.
-    pub fn look(&self, (lab, seq): (&LabName, u64), key: &str) -> Result<Release> {
+    pub fn look(&self, holder: (&LabName, u64), key: &str) -> Result<Release> {
         let _lock = self.locked()?;
-        Ok(look(&self.read()?, lab, seq, key))
+        let piles = self.read()?;
+        let Some(pile) = piles.get(key) else { return Ok(Release::NotHeld) };
+        Ok(match place(pile, holder) {
+            None => Release::NotHeld,
+            Some(place) if place + 1 < pile.len() => Release::Covered,
+            Some(place) if pile[place].is_settled => Release::Settled(pile[place].found.clone()),
+            Some(place) => Release::Back(pile[place].found.clone()),
+        })
     }
 
-    /// Writes down what the last lab to go is about to give back. A switch that writes others along destroys what that was
-    /// decided by, so after a kill in between it could not be decided again.
+    /// Writes down what a layer is about to give back. A switch that writes others along destroys what that was decided by,
+    /// so after a kill in between it could not be decided again.
     ///
     /// # Errors
     /// `NL0119` if the record cannot be read or written.
-    pub fn settle(&self, key: &str, wanted: Vec<(PathBuf, String)>) -> Result<()> {
+    pub fn settle(&self, holder: (&LabName, u64), key: &str, wanted: Vec<(PathBuf, String)>) -> Result<()> {
         self.edit(|piles| {
-            if let Some(pile) = piles.get_mut(key) {
-                pile.base = wanted;
-                pile.is_settled = true;
+            if let Some(layer) = piles.get_mut(key).and_then(|pile| Some((place(pile, holder)?, pile))) {
+                let (place, pile) = layer;
+                pile[place].found = wanted;
+                pile[place].is_settled = true;
             }
-            Ok(())
         })
     }
 
@@ -123,15 +127,18 @@ impl Holders {
     ///
     /// # Errors
     /// `NL0119` if the record cannot be read or written.
-    pub fn release(&self, (lab, seq): (&LabName, u64), key: &str) -> Result<()> {
+    pub fn release(&self, holder: (&LabName, u64), key: &str) -> Result<()> {
         self.edit(|piles| {
-            if let Some(pile) = piles.get_mut(key) {
-                pile.layers.retain(|l| !(l.lab == *lab && l.seq == seq));
-                if pile.layers.is_empty() {
-                    piles.remove(key);
+            let Some(pile) = piles.get_mut(key) else { return };
+            if let Some(place) = place(pile, holder) {
+                let gone = pile.remove(place);
+                if let Some(above) = pile.get_mut(place) {
+                    above.found = gone.found;
                 }
             }
-            Ok(())
+            if pile.is_empty() {
+                piles.remove(key);
+            }
         })
     }
 
@@ -143,10 +150,7 @@ impl Holders {
         if !self.file.exists() {
             return Ok(());
         }
-        self.edit(|piles| {
-            piles.retain(|key, _| !is_void(key));
-            Ok(())
-        })
+        self.edit(|piles| piles.retain(|key, _| !is_void(key)))
     }
 
     /// Removes a record that a kill left half written.
@@ -166,10 +170,10 @@ impl Holders {
         self.file.with_extension("new")
     }
 
-    fn edit(&self, change: impl FnOnce(&mut Piles) -> Result<()>) -> Result<()> {
+    fn edit(&self, change: impl FnOnce(&mut Piles)) -> Result<()> {
         let _lock = self.locked()?;
         let mut piles = self.read()?;
-        change(&mut piles)?;
+        change(&mut piles);
         if piles.is_empty() {
             effect::here();
             return match fs::remove_file(&self.file) {
@@ -195,7 +199,11 @@ impl Holders {
     }
 
     fn locked(&self) -> Result<Flock<File>> {
-        let open = OpenOptions::new().create(true).truncate(false).write(true).open(&self.lock);
+        self.take(&self.lock)
+    }
+
+    fn take(&self, lock: &Path) -> Result<Flock<File>> {
+        let open = OpenOptions::new().create(true).truncate(false).write(true).open(lock);
         let file = open.map_err(|e| self.broken("lock", &e))?;
         Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, e)| self.broken("lock", &e.into()))
     }
@@ -206,17 +214,8 @@ impl Holders {
     }
 }
 
-fn look(piles: &Piles, lab: &LabName, seq: u64, key: &str) -> Release {
-    let Some(pile) = piles.get(key) else { return Release::NotHeld };
-    let Some(place) = pile.layers.iter().position(|l| l.lab == *lab && l.seq == seq) else { return Release::NotHeld };
-    if place + 1 < pile.layers.len() {
-        return Release::Covered;
-    }
-    match place.checked_sub(1) {
-        Some(below) => Release::Back(pile.layers[below].value.clone()),
-        None if pile.is_settled => Release::Settled(pile.base.clone()),
-        None => Release::Base(pile.base.clone()),
-    }
+fn place(pile: &[Layer], (lab, seq): (&LabName, u64)) -> Option<usize> {
+    pile.iter().position(|layer| layer.lab == *lab && layer.seq == seq)
 }
 
 #[cfg(test)]
@@ -224,19 +223,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_to_go_gives_it_back() {
+    fn each_gives_back_what_it_found_and_the_last_what_was_there_before_all() {
         let dir = tempfile::tempdir().unwrap();
         let holders = Holders::new(dir.path(), dir.path());
         let (a, b) = (LabName::new("a").unwrap(), LabName::new("b").unwrap());
-        let base = vec![(PathBuf::from("/x"), "0".to_owned())];
-        holders.hold((&a, 1), "x", "1", || Ok(base.clone())).unwrap();
-        holders.hold((&b, 7), "x", "2", || panic!("the base is known")).unwrap();
+        let found = |value: &str| vec![(PathBuf::from("/x"), value.to_owned())];
+        holders.hold((&a, 1), "x", found("0")).unwrap();
+        holders.hold((&b, 7), "x", found("1")).unwrap();
         assert_eq!(holders.look((&a, 1), "x").unwrap(), Release::Covered);
-        assert_eq!(holders.look((&b, 7), "x").unwrap(), Release::Back("1".into()));
+        assert_eq!(holders.look((&b, 7), "x").unwrap(), Release::Back(found("1")));
         assert_eq!(holders.look((&b, 8), "x").unwrap(), Release::NotHeld);
         // The first goes first: the other then gives back what was there before both.
         holders.release((&a, 1), "x").unwrap();
-        assert_eq!(holders.look((&b, 7), "x").unwrap(), Release::Base(base));
+        assert_eq!(holders.look((&b, 7), "x").unwrap(), Release::Back(found("0")));
+        holders.settle((&b, 7), "x", found("5")).unwrap();
+        assert_eq!(holders.look((&b, 7), "x").unwrap(), Release::Settled(found("5")));
         holders.release((&b, 7), "x").unwrap();
         assert_eq!(holders.look((&b, 7), "x").unwrap(), Release::NotHeld);
         assert!(!dir.path().join(".holders.json").exists());

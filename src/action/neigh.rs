@@ -45,13 +45,14 @@ impl Change for NeighAdd {
     }
 
     fn apply(&self, ctx: &mut Context<'_>) -> std::result::Result<After, Failure> {
-        let socket = ctx.socket(self.link.netns).map_err(Failure::clean)?;
         let (message, flags) = neigh::add(self.link.index, &self.entry);
-        let answer = socket.change(message, flags);
+        let answer = ctx.socket(self.link.netns).map_err(Failure::clean)?.change(message, flags);
         let answer = match (&self.entry, answer) {
-            // An entry that the kernel learned by itself stands in the way; it may be forgotten, a fixed one may not, and
-            // that there is none was looked up before.
+            // An entry that the kernel learned by itself stands in the way; it may be forgotten, a fixed one may not. On the
+            // lab's own links nobody has looked for one before.
             (NeighSpec::Neigh { .. }, Err(e)) if e.errno == libc::EEXIST => {
+                self.check(ctx).map_err(|error| Failure::clean(error.kernel(e)))?;
+                let socket = ctx.socket(self.link.netns).map_err(Failure::clean)?;
                 let (message, _) = neigh::add(self.link.index, &self.entry);
                 socket.change(message, netlink_packet_core::NLM_F_CREATE | netlink_packet_core::NLM_F_REPLACE)
             }
@@ -60,7 +61,7 @@ impl Change for NeighAdd {
         answer.map_err(|e| {
             Failure::clean(match e.errno {
                 libc::EEXIST => taken(self).kernel(e),
-                libc::ENODEV => Diagnostic::new(Code::NoSuchLink, format!("link `{}` is gone", self.dev)).kernel(e),
+                libc::ENODEV => super::deleted_by_others(self.dev.as_str()).kernel(e),
                 _ => failed(&format!("make the entry for {} on `{}`", who(&self.entry), self.dev), e),
             })
         })?;

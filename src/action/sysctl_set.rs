@@ -35,7 +35,10 @@ pub struct SysctlSet {
 
 impl SysctlSet {
     fn key(&self) -> String {
-        format!("{} {}", self.netns, self.path.display())
+        // Two names of one switch: labs that use one each still hold the same thing.
+        let all = Path::new(sysctl::ROOT).join("net/ipv4/conf/all/forwarding");
+        let is_switch = self.path == Path::new(sysctl::ROOT).join("net/ipv4/ip_forward");
+        format!("{} {}", self.netns, if is_switch { &all } else { &self.path }.display())
     }
 
     fn leaf(&self) -> String {
@@ -118,18 +121,19 @@ impl SysctlSet {
         }
     }
 
-    /// Gives back what was there before any lab. What it decides is written down before the switch destroys the grounds.
-    fn give_back_base(
+    /// The same for what labs share. What it decides is written down before the switch destroys the grounds.
+    fn give_back_held(
         &self,
-        base: &[(PathBuf, String)],
+        seq: u64,
+        found: &[(PathBuf, String)],
         after: &After,
         is_begun: bool,
         ctx: &mut Context<'_>,
     ) -> Result<Undone> {
-        match self.decide(base, after, is_begun, ctx)? {
+        match self.decide(found, after, is_begun, ctx)? {
             Ok(wanted) => {
                 if !is_begun && wanted.len() > 1 {
-                    ctx.holders.settle(&self.key(), wanted.clone())?;
+                    ctx.holders.settle((ctx.lab, seq), &self.key(), wanted.clone())?;
                 }
                 self.write_all(&wanted, ctx)
             }
@@ -141,9 +145,11 @@ impl SysctlSet {
 impl Change for SysctlSet {
     fn apply(&self, ctx: &mut Context<'_>) -> std::result::Result<After, Failure> {
         ctx.exists(self.netns);
+        let _turn = self.held.map(|_| ctx.holders.turn()).transpose().map_err(Failure::clean)?;
         if let Some(seq) = self.held {
-            let base = self.before.clone();
-            ctx.holders.hold((ctx.lab, seq), &self.key(), &self.value, || Ok(base)).map_err(Failure::partial)?;
+            // Looked at again: a lab that goes may have given it back since `before`.
+            let found = Self::look(self.netns, &self.path, ctx).map_err(Failure::clean)?;
+            ctx.holders.hold((ctx.lab, seq), &self.key(), found).map_err(Failure::partial)?;
         }
         self.write(&self.value, ctx).map_err(|e| Failure::partial(explain(&self.path, &self.value, e)))?;
         if self.before.is_empty() {
@@ -163,20 +169,15 @@ impl Change for SysctlSet {
             }
             return Ok(undone);
         };
-        let key = self.key();
+        let (key, _turn) = (self.key(), ctx.holders.turn()?);
         let undone = if !ctx.exists(self.netns) {
             Undone::Already
         } else {
             match ctx.holders.look((ctx.lab, seq), &key)? {
                 Release::NotHeld => return Ok(Undone::Already),
                 Release::Covered => Undone::Yes,
-                // What changed along goes back too if this step found it with that value.
-                Release::Back(value) if self.before.first().is_some_and(|(_, before)| *before == value) => {
-                    self.give_back(&self.before, after, ctx)?
-                }
-                Release::Back(value) => self.give_back(&[(self.path.clone(), value)], after, ctx)?,
-                Release::Base(base) => self.give_back_base(&base, after, false, ctx)?,
-                Release::Settled(wanted) => self.give_back_base(&wanted, after, true, ctx)?,
+                Release::Back(found) => self.give_back_held(seq, &found, after, false, ctx)?,
+                Release::Settled(wanted) => self.give_back_held(seq, &wanted, after, true, ctx)?,
             }
         };
         ctx.holders.release((ctx.lab, seq), &key)?;

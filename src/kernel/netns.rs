@@ -72,9 +72,23 @@ fn own_mounts(name: &NsName) -> io::Result<()> {
     }
     let Ok(files) = fs::read_dir(Path::new("/etc/netns").join(name.as_str())) else { return Ok(()) };
     for file in files.flatten() {
-        let over = Path::new("/etc").join(file.file_name());
-        if over.exists() {
-            mount(Some(&file.path()), &over, none, MsFlags::MS_BIND, none)?;
+        bind_over(&file.path(), &Path::new("/etc").join(file.file_name())).map_err(|e| {
+            // Not the kernel's own error: for the caller that would mean that there is no such program.
+            io::Error::other(format!("its files in /etc/netns/{name} cannot be put over those in /etc: {e}"))
+        })?;
+    }
+    Ok(())
+}
+
+/// Binds a file over another, if that is there.
+fn bind_over(file: &Path, over: &Path) -> io::Result<()> {
+    let none = None::<&str>;
+    let mut tries = 0..16;
+    while over.exists() {
+        match mount(Some(file), over, none, MsFlags::MS_BIND, none) {
+            // It was replaced by a rename between the look-up and the mount, as everybody writes resolv.conf.
+            Err(nix::errno::Errno::ENOENT) if tries.next().is_some() => {}
+            result => return Ok(result?),
         }
     }
     Ok(())

@@ -8,6 +8,7 @@ use crate::action::link_set::LinkChange;
 use crate::action::netns::NetnsAdd;
 use crate::diag::{Code, Diagnostic, Site};
 use crate::journal::log;
+use crate::journal::state::Phase;
 use crate::kernel::addr::AddrSpec;
 use crate::kernel::link::{LinkKey, LinkSet};
 use crate::kernel::space::NetnsCookie;
@@ -95,11 +96,9 @@ impl Lab {
             Action::LinkAdd(a) => a.ends().any(|e| e.link.key() == add.link && e.addrs.iter().any(same)),
             _ => false,
         };
-        // The last step is the one that failed.
-        let before = self.steps.len().saturating_sub(1);
-        match self.steps[..before].iter().find(|(_, s)| puts(&s.action)) {
+        match self.steps.iter().find(|(_, s)| s.phase == Phase::Done && puts(&s.action)) {
             Some((_, step)) => error.help(format!("this script put it there in line {}", step.site.line)),
-            None => error,
+            None => error.help("it was there before this step: leave the line out, or choose another address"),
         }
     }
 

@@ -67,8 +67,8 @@ impl Lab {
         self.may_go_on()?;
         let change = action.change();
         if self.may_collide(change.subject()) {
-            let (change, mut ctx) = (action.change(), self.context());
-            change.check(&mut ctx).map_err(|e| e.at(site.clone()))?;
+            let checked = action.change().check(&mut self.context());
+            checked.map_err(|error| self.blame(error, &action).at(site.clone()))?;
         }
         let seq = self.next_seq();
         self.log.write(&Record::Started { seq, site: site.clone(), action: Box::new(action.clone()) })?;

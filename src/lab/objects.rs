@@ -121,8 +121,11 @@ impl Objects {
             }
             Action::NetnsAttach(a) => {
                 let id = self.add_netns(a.cookie, Some(a.name.clone()), false, Some(site.clone()));
-                self.netns[id.0].name = Some(a.name.clone());
-                self.names.insert(a.cookie, a.name.to_string());
+                // A second name of a namespace that has one is only another way to it.
+                if self.netns[id.0].name.is_none() {
+                    self.netns[id.0].name = Some(a.name.clone());
+                    self.names.insert(a.cookie, a.name.to_string());
+                }
             }
             Action::LinkAdd(a) => self.add_made(seq, a, site),
             Action::LinkMove(a) => self.shift(a.from, Spot { key: a.to, name: a.dev.to_string() }),

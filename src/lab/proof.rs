@@ -170,6 +170,9 @@ impl Trail {
         }
         for action in actions {
             match action {
+                Action::NetnsAttach(a) => {
+                    trail.lines.insert(format!("namespace {}", a.name));
+                }
                 Action::AddrAdd(a) if a.link.netns == host => {
                     trail.lines.insert(format!("address {} on {}", a.addr, a.dev));
                 }

@@ -124,7 +124,7 @@ impl Lab {
     pub(crate) fn undo_one(&mut self, seq: u64, undoing: &mut Undoing) -> Result<()> {
         let Some((_, step)) = self.steps.iter().find(|(s, _)| *s == seq) else { return Ok(()) };
         let (action, after) = (step.action.clone(), step.after.clone());
-        self.log.write(&Record::UndoStarted { seqs: vec![seq] })?;
+        self.begin_undo(&[seq])?;
         let result = action.change().undo(&after, &mut self.context());
         self.note(seq, result, undoing)
     }
@@ -132,7 +132,7 @@ impl Lab {
     /// Deletes links and then namespaces that go in one sweep.
     fn remove(&mut self, links: &[u64], spaces: &[u64], undoing: &mut Undoing) -> Result<()> {
         let seqs: Vec<u64> = links.iter().chain(spaces).copied().collect();
-        self.log.write(&Record::UndoStarted { seqs: seqs.clone() })?;
+        self.begin_undo(&seqs)?;
         let mut undone = Vec::new();
         for (netns, group) in self.doomed(links) {
             let (numbers, doomed): (Vec<u64>, Vec<Doomed>) = group.into_iter().unzip();
@@ -281,7 +281,7 @@ impl Lab {
             .map(|(s, _)| *s)
             .collect();
         if !not_begun.is_empty() {
-            self.log.write(&Record::UndoStarted { seqs: seqs.to_vec() })?;
+            self.begin_undo(&not_begun)?;
         }
         self.log.write(&Record::UndoDone { seqs: seqs.to_vec() })?;
         for (seq, step) in &mut self.steps {
@@ -289,6 +289,15 @@ impl Lab {
                 step.phase = Phase::Undone;
                 self.objects.failed(&step.action);
             }
+        }
+        Ok(())
+    }
+
+    fn begin_undo(&mut self, seqs: &[u64]) -> Result<()> {
+        self.log.write(&Record::UndoStarted { seqs: seqs.to_vec() })?;
+        let wanted: HashSet<u64> = seqs.iter().copied().collect();
+        for (_, step) in self.steps.iter_mut().filter(|(seq, _)| wanted.contains(seq)) {
+            step.phase = Phase::Undoing;
         }
         Ok(())
     }

@@ -24,7 +24,7 @@ pub(super) fn draw(error: &dyn Diagnostic, color: bool, width: usize) -> String 
     page.line(&format!(
         "{}: {}",
         page.paint(&format!("error{code}"), RED),
-        page.paint(&plain(&error.to_string()), BOLD)
+        page.paint(&plain(&error.to_string()).replace('\n', "\n  "), BOLD)
     ));
     for (i, snippet) in shown.iter().enumerate() {
         if i == NEAR + 1 && skipped > 0 {

@@ -94,6 +94,11 @@ impl Shown {
     /// Points to a place. One whose text cannot be had is put into words.
     fn point(&mut self, site: Option<&Site>, label: Option<&str>, sources: &Sources) {
         let Some(site) = site.filter(|s| s.line > 0) else { return };
+        if site.line >= LAST_LINE {
+            // Rhai counts no farther.
+            self.message = format!("{} (in line {LAST_LINE} of {} or after it)", self.message, site.file);
+            return;
+        }
         match sources.text(&site.file) {
             Some(text) => {
                 self.label = span(&text, site, label);
@@ -104,6 +109,9 @@ impl Shown {
     }
 }
 
+/// The last line that Rhai can tell from others.
+const LAST_LINE: usize = u16::MAX as usize;
+
 /// The characters that a place means: the word, string or operator that begins there.
 fn span(text: &str, site: &Site, label: Option<&str>) -> Option<LabeledSpan> {
     let label = label.map(str::to_owned);
@@ -112,6 +120,14 @@ fn span(text: &str, site: &Site, label: Option<&str>) -> Option<LabeledSpan> {
         if number + 1 == site.line {
             let bare = line.trim_end_matches(['\n', '\r']);
             let from = bare.char_indices().nth(site.column.saturating_sub(1)).map_or(bare.len(), |(i, _)| i);
+            // Of `a.b` and `a[b]` what follows the dot or bracket is what is meant.
+            let is_index = bare[..from].ends_with(|c: char| c.is_alphanumeric() || "_])\"".contains(c));
+            let skip = if is_index && bare[from..].starts_with(['.', '[']) {
+                bare[from + 1..].find(is_meant).map(|n| n + 1)
+            } else {
+                None
+            };
+            let from = from + skip.filter(|n| *n == 1 || bare[from + 1..from + n].trim().is_empty()).unwrap_or(0);
             let rest = &bare[from..];
             return Some(LabeledSpan::new(label, start + from, word(rest).max(1).min(text.len() - start - from)));
         }
@@ -120,6 +136,10 @@ fn span(text: &str, site: &Site, label: Option<&str>) -> Option<LabeledSpan> {
     // Rhai reports what is missing at the end on the line after the last.
     let last = text.trim_end().char_indices().last()?;
     Some(LabeledSpan::new(label, last.0, last.1.len_utf8()))
+}
+
+fn is_meant(c: char) -> bool {
+    c.is_alphanumeric() || "_\"`".contains(c)
 }
 
 /// The length of the word that a text begins with.

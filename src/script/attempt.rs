@@ -2,6 +2,7 @@
 
 use rhai::{Dynamic, Engine, EvalAltResult, EvalContext, Expression};
 
+use super::error::words;
 use super::raise::{ScriptError, raise};
 use super::session::Shared;
 use crate::diag::{Code, Diagnostic, Site};
@@ -59,7 +60,11 @@ fn run(
                 Some(leftover) => {
                     let stuck = Diagnostic::new(
                         Code::Stuck,
-                        format!("the attempt cannot be taken back: {} ({error})", leftover.why.message),
+                        format!(
+                            "{}; and what the attempt did cannot all be taken back: {}",
+                            words(&session, &error),
+                            leftover.why.message
+                        ),
                     );
                     Err(raise(&mut session, stuck, here, position))
                 }

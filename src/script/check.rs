@@ -229,7 +229,8 @@ impl Found {
     }
 }
 
-fn names_of_the_language() -> BTreeSet<String> {
+/// The names of all functions that Rhai brings along.
+pub(super) fn names_of_the_language() -> BTreeSet<String> {
     Engine::new().collect_fn_metadata(None, |f| Some(f.metadata.name.to_string()), true).into_iter().collect()
 }
 
@@ -275,9 +276,11 @@ fn wrong_count(call: &Called, functions: &[&Function]) -> Box<Diagnostic> {
         all if all.iter().all(|f| f.is_property()) => {
             format!("`{}` is a property: read it without parentheses", call.name)
         }
-        [f] if !f.is_property() && (f.of == Of::Free) != call.method => f.wants(call.count),
-        [f] if f.of != Of::Free && !call.method => {
-            format!("`{}` is a verb of something: it stands behind a dot", call.name)
+        all if !call.method && all.iter().all(|f| f.of != Of::Free) => {
+            format!("`{}` belongs to something, and stands behind it with a dot", call.name)
+        }
+        [first, rest @ ..] if rest.iter().all(|f| f.arity == first.arity && !f.is_property()) => {
+            first.wants(call.count)
         }
         _ => format!("`{}` does not take {}", call.name, count(call.count, "argument")),
     };

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use rhai::{AST, ASTNode, Dynamic, EvalAltResult, Expr, FnCallExpr, Map, Position};
+use rhai::{AST, ASTNode, Dynamic, EvalAltResult, Expr, FnCallExpr, Map, Position, Stmt};
 
 use super::function;
 use super::function::Function;
@@ -106,6 +106,18 @@ fn unwrap<'a>(
     }
 }
 
+/// What happened, in one sentence, for an error that tells of another.
+pub fn words(session: &Session, error: &EvalAltResult) -> String {
+    let (inner, _) = unwrap(error, "", &session.homes, &mut Vec::new());
+    match inner {
+        EvalAltResult::ErrorRuntime(thrown, _) => match lower(session, thrown) {
+            Some(raised) => raised.message,
+            None => of_the_script(thrown).message,
+        },
+        other => runtime(other, &session.homes, "").message,
+    }
+}
+
 /// What a script threw itself: a text, a map like ours, or an error of the language that it caught before.
 fn of_the_script(thrown: &Dynamic) -> Box<Diagnostic> {
     let Some(map) = thrown.read_lock::<Map>() else {
@@ -140,7 +152,7 @@ fn of_the_script(thrown: &Dynamic) -> Box<Diagnostic> {
 }
 
 /// An error of the language itself, in words that say what to do.
-pub(super) fn runtime(error: &EvalAltResult, homes: &Homes, file: &str) -> Box<Diagnostic> {
+fn runtime(error: &EvalAltResult, homes: &Homes, file: &str) -> Box<Diagnostic> {
     use EvalAltResult as E;
     let wrong = |words: String| Diagnostic::new(Code::WrongArguments, words);
     let language = |words: String| Diagnostic::new(Code::Runtime, words);
@@ -276,6 +288,9 @@ fn not_found(signature: &str, homes: &Homes, file: &str) -> Box<Diagnostic> {
     if homes.contains_key(name) {
         return wrong(format!("the function `{name}` of this script does not take {given}"));
     }
+    if super::check::names_of_the_language().contains(name) {
+        return wrong(format!("`{name}` does not take {given}"));
+    }
     let error = Diagnostic::new(Code::UnknownFunction, format!("there is no function `{name}` that takes {given}"));
     match nearest(name, function::all().map(|f| f.name)) {
         Some(near) => error.help(format!("did you mean `{near}`?")),
@@ -323,7 +338,10 @@ fn raced(ast: &AST, error: &EvalAltResult) -> Option<Position> {
     let method = words.split('\'').nth(1)?;
     let holds = |call: &FnCallExpr, name: &str| {
         call.args.iter().any(|arg| match arg {
-            Expr::FnCall(curry, _) => curry.args.iter().any(|a| matches!(a, Expr::Variable(v, ..) if v.1 == name)),
+            // What a closure takes from around it is shared with it first, by a statement of Rhai's own.
+            Expr::Stmt(block) => {
+                block.iter().any(|s| matches!(s, Stmt::Share(names) if names.iter().any(|n| n.0.name == name)))
+            }
             _ => false,
         })
     };

@@ -10,7 +10,7 @@ use rhai::{AST, Engine, EvalAltResult, Module, ModuleResolver, Position, Scope};
 use super::check;
 use super::engine::args_value;
 use super::error::{Trace, homes, site_at};
-use super::parse::parse;
+use super::parse::{open_comment, parse};
 use super::raise::raise;
 use super::session::Shared;
 use super::values::Ns;
@@ -68,6 +68,9 @@ impl Folder {
             Diagnostic::new(Code::BadImport, words).kernel(KernelError::from_io(format!("open {name}"), &e))
         })?;
         let mut ast = engine.compile_with_scope(&self.scope(), &text).map_err(|e| parse(&e.0, e.1, &name, &text))?;
+        if let Some(error) = open_comment(&text, &name) {
+            return Err(error.into());
+        }
         ast.set_source(&name);
         {
             let mut session = self.session.borrow_mut();
@@ -139,7 +142,9 @@ impl ModuleResolver for Imports {
         let folder = &*self.0;
         let refuse = |trace: Trace| {
             let here = site_at(source.unwrap_or("<script>"), position);
-            raise(&mut folder.session.borrow_mut(), trace.error, here, position)
+            let is_inside = trace.error.site.is_some();
+            let error = raise(&mut folder.session.borrow_mut(), trace.error, here, position);
+            if is_inside { EvalAltResult::ErrorInModule(path.into(), error, position).into() } else { error }
         };
         let file = folder.path(path).map_err(refuse)?;
         if let Some(module) = folder.loaded.borrow().get(&file) {

@@ -4,6 +4,7 @@ use rhai::{LexError, ParseErrorType, Position};
 
 use super::error::{Trace, count, site_at};
 use super::function;
+use super::values::Of;
 use crate::diag::{Code, Diagnostic, Site, nearest};
 
 /// Reads an error that kept a script from being understood. `text` is the script.
@@ -23,18 +24,17 @@ pub fn parse(error: &ParseErrorType, position: Position, file: &str, text: &str)
         }
         ParseErrorType::MissingToken(token, why) => {
             if let Some(open) = brackets.unclosed.filter(|_| brackets.explains(token, why, &site, text)) {
-                let closing = open.closing();
-                calls.push((site_of(file, open.line, open.column), "opened here".into()));
-                let error = wrong(format!("this `{}` is never closed", open.bracket));
-                // The place where Rhai gave up is where the bracket is missing; the one where it opened is the second.
-                if closing == '}' {
-                    error.help("each `{` needs its `}`")
-                } else {
-                    error.help(format!("write `{closing}` before this"))
-                }
+                // What helps is where it was opened; where Rhai gave up is the second place to look at.
+                let side = if rest.trim().is_empty() { "after" } else { "before" };
+                calls.push((site, format!("`{}` is expected {side} this", open.closing())));
+                site = Site { file: file.to_owned(), line: open.line, column: open.column };
+                wrong(format!("this `{}` is never closed", open.bracket))
             } else {
                 missing(token, why, rest, text, &mut site)
             }
+        }
+        ParseErrorType::VariableExpected if rest.starts_with(['(', '[']) => {
+            wrong("`let` makes one variable at a time".into()).help("let a = …; let b = …;")
         }
         ParseErrorType::UnexpectedEOF => wrong("the script ends in the middle of something".into()),
         other => plain(other),
@@ -44,6 +44,16 @@ pub fn parse(error: &ParseErrorType, position: Position, file: &str, text: &str)
 
 fn wrong(words: String) -> Box<Diagnostic> {
     Diagnostic::new(Code::Parse, words)
+}
+
+/// Rhai takes a comment without an end for one to the end of the script, which then does nothing, silently.
+pub fn open_comment(text: &str, file: &str) -> Option<Box<Diagnostic>> {
+    let (line, column) = Brackets::read(text).comment?;
+    Some(wrong("this comment is never closed".into()).help("close it with */").at(Site {
+        file: file.to_owned(),
+        line,
+        column,
+    }))
 }
 
 /// The error for a word of the language in the place of a name.
@@ -113,7 +123,7 @@ fn undefined(name: &str, rest: &str, text: &str, site: &Site) -> Box<Diagnostic>
         return wrong("this is a line of shell, not of this language".into())
             .help("`netlab docs` shows how it is said here, for example bridge(\"br0\")");
     }
-    if let Some(f) = function::named(name).next() {
+    if let Some(f) = function::named(name).find(|f| f.of == Of::Free) {
         return error.help(format!("`{name}` is a function: {}", f.signature()));
     }
     if let Some((line, _)) = declared(text).find(|(_, n)| *n == name) {
@@ -223,6 +233,8 @@ struct Brackets {
     unclosed: Option<Open>,
     /// A closing one with nothing open, by line and column.
     extra: Option<(usize, usize)>,
+    /// A comment without an end.
+    comment: Option<(usize, usize)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -246,9 +258,16 @@ impl Brackets {
     fn read(text: &str) -> Self {
         let mut open: Vec<Open> = Vec::new();
         let (mut line, mut column) = (1, 0);
+        let indent = |line: usize| {
+            let text = text.lines().nth(line - 1).unwrap_or_default();
+            (text.len() - text.trim_start().len(), text.trim_start().starts_with('}'))
+        };
+        // The innermost block whose `}` stands farther left than its own line: that one was meant for an outer block.
+        let mut outdented: Option<Open> = None;
         let mut chars = text.chars().peekable();
         // What is being skipped: a comment to the end of the line, one to `*/`, or a string to its quote.
         let mut skip: Option<char> = None;
+        let mut comments: Vec<(usize, usize)> = Vec::new();
         while let Some(c) = chars.next() {
             column += 1;
             if c == '\n' {
@@ -256,7 +275,18 @@ impl Brackets {
             }
             match (skip, c) {
                 (Some('\n'), '\n') => skip = None,
-                (Some('*'), '*') if chars.peek() == Some(&'/') => skip = None,
+                (Some('*'), '*') if chars.peek() == Some(&'/') => {
+                    comments.pop();
+                    skip = (!comments.is_empty()).then_some('*');
+                    chars.next();
+                    column += 1;
+                }
+                (None | Some('*'), '/') if chars.peek() == Some(&'*') => {
+                    comments.push((line, column));
+                    skip = Some('*');
+                    chars.next();
+                    column += 1;
+                }
                 (Some('"'), '\\') => {
                     chars.next();
                     column += 1;
@@ -264,18 +294,23 @@ impl Brackets {
                 (Some(quote @ ('"' | '`')), c) if c == quote => skip = None,
                 (Some(_), _) => {}
                 (None, '/') if chars.peek() == Some(&'/') => skip = Some('\n'),
-                (None, '/') if chars.peek() == Some(&'*') => skip = Some('*'),
                 (None, '"' | '`') => skip = Some(c),
                 (None, '(' | '[' | '{') => open.push(Open { bracket: c, line, column }),
                 (None, ')' | ']' | '}') => match open.pop() {
-                    Some(last) if last.closing() == c => {}
-                    Some(last) => return Self { unclosed: Some(last), extra: None },
-                    None => return Self { unclosed: None, extra: Some((line, column)) },
+                    Some(last) if last.closing() == c => {
+                        let (far, is_first) = indent(line);
+                        if c == '}' && is_first && outdented.is_none() && far < indent(last.line).0 {
+                            outdented = Some(last);
+                        }
+                    }
+                    Some(last) => return Self { unclosed: Some(last), ..Self::default() },
+                    None => return Self { extra: Some((line, column)), ..Self::default() },
                 },
                 (None, _) => {}
             }
         }
-        Self { unclosed: open.pop(), extra: None }
+        let unclosed = open.pop();
+        Self { unclosed: unclosed.map(|u| outdented.unwrap_or(u)), extra: None, comment: comments.pop() }
     }
 
     /// Whether the missing token is missing because of the open bracket: at a `;`, another bracket or the end.
@@ -321,10 +356,6 @@ fn is_word(text: &str) -> bool {
     text.starts_with(|c: char| c.is_alphabetic() || c == '_')
 }
 
-fn site_of(file: &str, line: usize, column: usize) -> Site {
-    Site { file: file.to_owned(), line, column }
-}
-
 fn lower_case(text: &str) -> String {
     let mut text = text.to_owned();
     if let Some(first) = text.get_mut(0..1) {
@@ -339,10 +370,12 @@ mod tests {
 
     #[test]
     fn brackets_that_do_not_match() {
-        let open = |bracket, line, column| Brackets { unclosed: Some(Open { bracket, line, column }), extra: None };
+        let open =
+            |bracket, line, column| Brackets { unclosed: Some(Open { bracket, line, column }), ..Brackets::default() };
         assert_eq!(Brackets::read("a(b[1], #{ c: \"(\" }); // ((\n/* { */ `{`"), Brackets::default());
         assert_eq!(Brackets::read("if true {\n  f(1);\n"), open('{', 1, 9));
         assert_eq!(Brackets::read("f(1;\n}"), open('(', 1, 2));
-        assert_eq!(Brackets::read("f(\"\\\"(\");\n)"), Brackets { unclosed: None, extra: Some((2, 1)) });
+        assert_eq!(Brackets::read("f(\"\\\"(\");\n)"), Brackets { extra: Some((2, 1)), ..Brackets::default() });
+        assert_eq!(Brackets::read("a /* /* ( */ b"), Brackets { comment: Some((1, 3)), ..Brackets::default() });
     }
 }

@@ -8,10 +8,16 @@ use crate::diag::{Code, Diagnostic, Site};
 /// An error as Rhai takes it.
 pub type ScriptError = Box<EvalAltResult>;
 
+/// So many errors are kept for the case that the script throws them again: a script may catch them for ever.
+const REMEMBERED: usize = 4096;
+
 /// Turns an error into one that scripts can catch: a map that always has all keys, at the place of the call.
 pub fn raise(session: &mut Session, error: Box<Diagnostic>, site: Site, position: Position) -> ScriptError {
     let error = error.at(site);
     let map = to_map(&error);
+    if session.raised.len() >= REMEMBERED {
+        session.raised.drain(..REMEMBERED / 2);
+    }
     session.raised.push(*error);
     Box::new(EvalAltResult::ErrorRuntime(map.into(), position))
 }

@@ -9,10 +9,11 @@ use super::check;
 use super::engine::{args_value, build};
 use super::error::{Trace, homes, trace};
 use super::import::{Folder, Imports};
-use super::parse::parse;
+use super::parse::{open_comment, parse};
+use super::raise::raise;
 use super::session::{Session, Shared};
 use super::values::Ns;
-use crate::diag::{Code, Diagnostic};
+use crate::diag::{Code, Diagnostic, Site};
 use crate::kernel::signal::Stop;
 use crate::lab::Lab;
 use crate::lab::objects::HOST;
@@ -37,8 +38,11 @@ impl Script {
         let mut engine = build(&session, args, Path::new("."))?;
         engine.set_module_resolver(Imports(folder.clone()));
         // A first line for the kernel, as programs have it, is a comment here.
-        let shown = if text.starts_with("#!") { format!("//{}", &text[2..]) } else { text.to_owned() };
+        let shown = text.strip_prefix("#!").map_or_else(|| text.to_owned(), |rest| format!("// {rest}"));
         let mut ast = engine.compile_with_scope(&scope(args), &shown).map_err(|e| parse(&e.0, e.1, file, &shown))?;
+        if let Some(error) = open_comment(&shown, file) {
+            return Err(error.into());
+        }
         ast.set_source(file);
         session.borrow_mut().homes = homes(&ast, file);
         check::script(&engine, &ast, file, &shown, &folder)?;
@@ -67,7 +71,7 @@ impl Script {
         });
         let lab = session.lab.take();
         drop(session);
-        // The process ends soon, and to take an engine apart costs more than to build it.
+        // The process ends soon, and to take an engine apart costs as much as to build it.
         std::mem::forget(self);
         match lab {
             Some(lab) => (lab, result),
@@ -84,7 +88,8 @@ impl Script {
             // The rollback must run all the same; the panic's own words have been printed already.
             Err(_) => {
                 let bug = Diagnostic::new(Code::Internal, "netlab has a bug: it panicked while it ran this script");
-                Err(EvalAltResult::ErrorRuntime(bug.message.into(), rhai::Position::NONE).into())
+                let here = Site { file: self.file.clone(), line: 0, column: 0 };
+                Err(raise(&mut self.session.borrow_mut(), bug, here, rhai::Position::NONE))
             }
         }
     }

@@ -103,11 +103,11 @@ impl Library {
         }
         let inner = error.unwrap_inner();
         if let EvalAltResult::ErrorRuntime(thrown, _) = inner
-            && lower(&session.borrow(), thrown).is_some()
+            && lower(&session.borrow(), thrown).is_some_and(|error| error.code != Code::WrongArguments)
         {
             return EvalAltResult::ErrorRuntime(thrown.clone(), at).into();
         }
-        let words = super::error::runtime(inner, &session.borrow().homes, "").message;
+        let words = super::error::words(&session.borrow(), inner);
         let usage = function::named(name).next().map_or_else(String::new, Function::signature);
         let diagnostic =
             Diagnostic::new(Code::WrongArguments, format!("`{name}` cannot work with these arguments: {words}"))

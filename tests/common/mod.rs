@@ -31,10 +31,15 @@ pub(crate) fn skip(why: &str) {
 /// Calls `check` with each of `jobs`, on two threads, since that is how many processors the smallest machine has. The
 /// first failure ends it.
 pub(crate) fn side_by_side<T: Send>(jobs: Vec<T>, check: impl Fn(T) + Sync) {
+    in_threads(2, jobs, check);
+}
+
+/// The same on more threads, for jobs that mostly wait.
+pub(crate) fn in_threads<T: Send>(count: usize, jobs: Vec<T>, check: impl Fn(T) + Sync) {
     let queue = Mutex::new(jobs.into_iter());
     let next = || queue.lock().map(|mut q| q.next()).unwrap_or_default();
     thread::scope(|scope| {
-        for _ in 0..2 {
+        for _ in 0..count {
             scope.spawn(|| {
                 while let Some(job) = next() {
                     check(job);

@@ -1,0 +1,152 @@
+//! An undo that cannot finish: exit code 4, what is left, why, and commands that take it away when they are typed.
+
+mod common;
+
+use common::labs::furnish_beside_a_lab;
+use common::sandbox::{Run, Sandbox};
+use common::side_by_side;
+use common::world::assert_same;
+
+const SCRIPT: &str = r#"
+let a = netns("stuck-a");
+let lan = bridge("stuck-br");
+veth(a.port("eth0", "10.7.7.1/24"), lan.port("stuck0"));
+host.forward(true);
+host.resolv_conf("nameserver 10.7.7.53\n");
+a.resolv_conf(["10.7.7.54"]);
+host["my0"].addr("10.7.7.7/32");
+a.start("sleep 1000");
+"#;
+
+/// What is in the way, how it is put there and taken away, what is then left over, and why.
+struct Obstacle {
+    put: &'static str,
+    /// Nothing if what netlab says to type removes it by itself.
+    away: &'static str,
+    left: &'static str,
+    why: &'static str,
+}
+
+const OBSTACLES: &[Obstacle] = &[
+    // Somebody has bound the namespace over its own name once more: netlab takes off its own mount and finds another.
+    Obstacle {
+        put: "mount --bind /run/netns/stuck-a /run/netns/stuck-a",
+        away: "",
+        left: "left over: ip netns add stuck-a",
+        why: "EBUSY",
+    },
+    Obstacle {
+        put: "mount --bind /etc/resolv.conf /etc/resolv.conf && mount -o remount,ro,bind /etc/resolv.conf",
+        away: "umount /etc/resolv.conf",
+        left: "left over: printf %s 'nameserver 10.7.7.53\n' > /etc/resolv.conf",
+        why: "EROFS",
+    },
+    Obstacle {
+        put: "f=/proc/sys/net/ipv4/ip_forward && mount --bind $f $f && mount -o remount,ro,bind $f",
+        away: "umount /proc/sys/net/ipv4/ip_forward",
+        left: "left over: sysctl -w net/ipv4/ip_forward=",
+        why: "EROFS",
+    },
+    Obstacle {
+        put: "mount --bind /run/netns /run/netns && mount -o remount,ro,bind /run/netns",
+        away: "umount /run/netns",
+        left: "left over: ip netns add stuck-a",
+        why: "EROFS",
+    },
+];
+
+/// The commands that a person is told to type.
+fn to_type(run: &Run) -> String {
+    let mut commands = String::new();
+    let mut is_command = false;
+    for line in run.stderr.lines() {
+        if let Some(command) = line.strip_prefix("  type: ") {
+            commands.push_str(command);
+            is_command = true;
+        } else if is_command
+            && !line.starts_with("error[")
+            && !line.starts_with("left over:")
+            && !line.starts_with("  ")
+        {
+            // A text of several lines goes on.
+            commands.push_str(line);
+        } else {
+            is_command = false;
+            continue;
+        }
+        commands.push('\n');
+    }
+    commands
+}
+
+fn assert_stuck(run: Run, obstacle: &Obstacle) -> Run {
+    let put = obstacle.put;
+    let run = run.ends_with(4);
+    assert!(run.stderr.contains(obstacle.left), "{put}: {run}");
+    assert!(run.stderr.contains(obstacle.why), "{put}: {run}");
+    assert!(run.stderr.contains("1 step could not be taken back"), "{put}: {run}");
+    assert!(run.stderr.contains("`netlab down stuck` takes it up again"), "{put}: {run}");
+    run
+}
+
+fn clean_up(sandbox: &Sandbox, run: &Run, obstacle: &Obstacle) {
+    let list = sandbox.netlab(&["list"]).ends_with(0).stdout;
+    assert!(list.contains("stuck   stuck") || list.contains("stuck  stuck"), "{}: {list}", obstacle.put);
+    // Not a run that died: `recover` leaves it alone.
+    sandbox.netlab(&["recover"]).ends_with(0);
+    if !obstacle.away.is_empty() {
+        sandbox.sh(obstacle.away);
+    }
+    let commands = to_type(run);
+    assert!(!commands.is_empty(), "{}: nothing to type: {run}", obstacle.put);
+    sandbox.sh(&format!("set -e\n{commands}"));
+    sandbox.netlab(&["down", "stuck"]).ends_with(0);
+}
+
+#[test]
+fn down_that_gets_stuck() {
+    side_by_side(OBSTACLES.iter().collect(), |obstacle| {
+        let Some(sandbox) = Sandbox::new() else { return };
+        let before = furnish_beside_a_lab(&sandbox);
+        sandbox.write("/mnt/stuck.rhai", SCRIPT);
+        sandbox.netlab(&["run", "/mnt/stuck.rhai"]).ends_with(0);
+        sandbox.sh(obstacle.put);
+        let run = assert_stuck(sandbox.netlab(&["down", "stuck"]), obstacle);
+        clean_up(&sandbox, &run, obstacle);
+        assert_same(&before, &sandbox, &format!("what was typed after {}", obstacle.put));
+    });
+}
+
+/// The obstacle comes while the script runs, which then fails.
+#[test]
+fn a_rollback_that_gets_stuck() {
+    side_by_side(OBSTACLES.iter().collect(), |obstacle| {
+        let Some(sandbox) = Sandbox::new() else { return };
+        let before = furnish_beside_a_lab(&sandbox);
+        let obstacle_call =
+            format!("expect(host.exec([\"sh\", \"-c\", `{}`]).ok);\nfail(\"on purpose\");\n", obstacle.put);
+        sandbox.write("/mnt/stuck.rhai", &format!("{SCRIPT}{obstacle_call}"));
+        let run = assert_stuck(sandbox.netlab(&["run", "/mnt/stuck.rhai"]), obstacle);
+        assert!(run.stderr.contains("on purpose"), "{run}");
+        clean_up(&sandbox, &run, obstacle);
+        assert_same(&before, &sandbox, &format!("what was typed after {}", obstacle.put));
+    });
+}
+
+/// Without typing anything, `down` takes it up again once nothing is in the way.
+#[test]
+fn down_again() {
+    side_by_side(OBSTACLES.iter().filter(|o| !o.away.is_empty()).collect(), |obstacle| {
+        let Some(sandbox) = Sandbox::new() else { return };
+        let before = furnish_beside_a_lab(&sandbox);
+        sandbox.write("/mnt/stuck.rhai", SCRIPT);
+        sandbox.netlab(&["run", "/mnt/stuck.rhai"]).ends_with(0);
+        sandbox.sh(obstacle.put);
+        assert_stuck(sandbox.netlab(&["down", "stuck"]), obstacle);
+        // Still in the way, still stuck, and nothing worse.
+        assert_stuck(sandbox.netlab(&["down", "stuck"]), obstacle);
+        sandbox.sh(obstacle.away);
+        sandbox.netlab(&["down", "stuck"]).ends_with(0);
+        assert_same(&before, &sandbox, &format!("down again after {}", obstacle.put));
+    });
+}
