@@ -146,7 +146,7 @@ pub(crate) fn look(sandbox: &Sandbox, looks: &[(&str, &str)]) {
     }
     let mut line = String::new();
     for (command, _) in looks {
-        let _ = write!(line, "( {command} ) 2>&1; printf '\\036'\n");
+        let _ = writeln!(line, "( {command} ) 2>&1; printf '\\036'");
     }
     let start = Instant::now();
     loop {
