@@ -145,7 +145,7 @@ fn script(seed: u64) -> String {
             _ => text.push_str(&format!("try {{ {one} }} catch {{}}\n")),
         }
     }
-    if seed % 3 == 0 {
+    if seed.is_multiple_of(3) {
         text.push_str("throw \"the end\";\n");
     }
     text
