@@ -28,6 +28,16 @@ pub(crate) fn skip(why: &str) {
     aloud(&format!("skipped: {why}"));
 }
 
+/// Whether this runs as root; otherwise it is said aloud that `suite` is skipped. In a user namespace some of what these
+/// suites look at is missing: /dev/net/tun, some settings, the owner of files.
+pub(crate) fn is_root(suite: &str) -> bool {
+    let root = nix::unistd::Uid::effective().is_root();
+    if !root {
+        skip(&format!("{suite} needs root"));
+    }
+    root
+}
+
 /// Calls `check` with each of `jobs`, on two threads, since that is how many processors the smallest machine has. The
 /// first failure ends it.
 pub(crate) fn side_by_side<T: Send>(jobs: Vec<T>, check: impl Fn(T) + Sync) {
