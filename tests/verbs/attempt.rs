@@ -111,7 +111,7 @@ const TRIES: &[Try] = &[
     ),
     attempt(
         "a changed veth deleted",
-        r#"let w = veth(netns("a").port("e0"), netns("b")); w.a.mtu(1400).mac("02:00:00:00:00:0a").rename("lan0").alias("x").addr("10.0.0.1/24"); w.b.alias("y");"#,
+        r#"let w = veth(netns("a").port("e0", #{ up: false }), netns("b")); w.a.mtu(1400).mac("02:00:00:00:00:0a").rename("lan0").alias("x").up().addr("10.0.0.1/24"); w.b.alias("y");"#,
         "w.del();",
         ("ip -n a -j link", r#"["=",{"ifname":"lo"}]"#),
     ),
