@@ -131,6 +131,9 @@ impl Sandbox {
         command.arg("--").args(["env", "-C"]).arg(dir).arg(program).args(args);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.env_remove("NETLAB_FAULT");
+        // An ordinary user's PATH may lack the folders where iproute2 keeps `bridge`.
+        let path = std::env::var("PATH").unwrap_or_default();
+        command.env("PATH", format!("{path}:/usr/local/sbin:/usr/sbin:/sbin"));
         command
     }
 
