@@ -130,10 +130,19 @@ impl Lab {
     }
 
     /// The error for changing what was there before, which cannot be taken back exactly yet.
-    pub(crate) fn not_ours(&self, what: &str, verb: &str, key: Option<LinkKey>) -> Box<Diagnostic> {
-        let owner =
-            key.and_then(|key| self.other_lab(|o| o.made_links().any(|l| l.spots.iter().any(|s| s.key == key))));
-        match owner {
+    pub(crate) fn not_ours(
+        &self,
+        what: &str,
+        verb: &str,
+        netns: NetnsCookie,
+        link: Option<LinkKey>,
+    ) -> Box<Diagnostic> {
+        // What is in another lab's namespace is that lab's, even where the kernel made it, as `lo`.
+        let made = |o: &Objects| {
+            o.made_netns().any(|n| n.cookie == netns)
+                || o.made_links().any(|l| l.spots.iter().any(|s| Some(s.key) == link))
+        };
+        match self.other_lab(made) {
             Some(lab) => Diagnostic::new(Code::NotOurs, format!("cannot {verb} {what}: it belongs to the lab `{lab}`"))
                 .help(format!("do it in that lab's own script, or take the lab down with `netlab down {lab}`")),
             None => {

@@ -72,7 +72,7 @@ impl Lab {
             if change.set == nothing && change.bridge.is_none() && change.macs.is_none() {
                 return Ok(());
             }
-            return Err(self.not_ours(&format!("the link `{}`", state.ifname), verb, Some(key)));
+            return Err(self.not_ours(&format!("the link `{}`", state.ifname), verb, key.netns, Some(key)));
         }
         if self.must_keep(made_at) {
             change.before = Some(Box::new(Held::read(key, &mut self.context())?));
@@ -129,7 +129,7 @@ impl Lab {
         let dev = self.dev(id)?;
         if !made {
             self.refuse_lo(from, &dev, "moved")?;
-            return Err(self.not_ours(&format!("the link `{dev}`"), "move", Some(from)));
+            return Err(self.not_ours(&format!("the link `{dev}`"), "move", from.netns, Some(from)));
         }
         let netns = self.objects.netns(to)?.cookie;
         if netns == from.netns {
@@ -155,7 +155,7 @@ impl Lab {
         let dev = self.dev(id)?;
         if !made {
             self.refuse_lo(link, &dev, "deleted")?;
-            return Err(self.not_ours(&format!("the link `{dev}`"), "delete", Some(link)));
+            return Err(self.not_ours(&format!("the link `{dev}`"), "delete", link.netns, Some(link)));
         }
         let (mut again, mut ports) = (Vec::new(), Vec::new());
         if self.must_keep(made_at) {
@@ -247,7 +247,12 @@ impl Lab {
             |action: &Action| matches!(action, Action::AddrAdd(a) if a.link == link && a.addr.addr == addr.addr);
         let own = self.owns(link) || self.steps.iter().any(|(_, s)| put_on(&s.action));
         if !own {
-            return Err(self.not_ours(&format!("the address {} of `{dev}`", addr.addr), "delete", Some(link)));
+            return Err(self.not_ours(
+                &format!("the address {} of `{dev}`", addr.addr),
+                "delete",
+                link.netns,
+                Some(link),
+            ));
         }
         // With its label, scope and lifetimes, which nobody has to say to delete it.
         let there = kernel_addr::dump(self.context_socket(link.netns)?, Some(link.index)).unwrap_or_default();
@@ -266,7 +271,7 @@ impl Lab {
         let state = self.link_state(id)?;
         let (link, dev) = (self.objects.link(id)?.key(), self.dev(id)?);
         if !self.owns(link) {
-            return Err(self.not_ours(&format!("the link `{dev}`"), "change", Some(link)));
+            return Err(self.not_ours(&format!("the link `{dev}`"), "change", link.netns, Some(link)));
         }
         if !state.is_bridge_port() {
             return Err(Diagnostic::new(
@@ -288,7 +293,7 @@ impl Lab {
         let (link, own) = (object.key(), object.kind == "bridge");
         let dev = self.dev(id)?;
         if !self.owns(link) {
-            return Err(self.not_ours(&format!("the link `{dev}`"), "change", Some(link)));
+            return Err(self.not_ours(&format!("the link `{dev}`"), "change", link.netns, Some(link)));
         }
         self.perform(
             site,
@@ -321,7 +326,7 @@ impl Lab {
                 .iter()
                 .any(|(_, s)| matches!(&s.action, Action::NeighAdd(a) if a.link == link && a.entry == entry));
         if !own {
-            return Err(self.not_ours(&format!("the entry of `{dev}`"), "delete", Some(link)));
+            return Err(self.not_ours(&format!("the entry of `{dev}`"), "delete", link.netns, Some(link)));
         }
         self.perform(site, Action::NeighDel(NeighDel { link, dev, entry }))
     }

@@ -103,7 +103,7 @@ impl Lab {
                 .help("what a lab made is deleted by `netlab down`, without a line in the script"));
         };
         if !object.made {
-            return Err(self.not_ours(&format!("the namespace `{name}`"), "delete", None));
+            return Err(self.not_ours(&format!("the namespace `{name}`"), "delete", object.cookie, None));
         }
         let (cookie, keep) = (object.cookie, self.must_keep(object.made_at));
         self.perform(site, Action::NetnsDel(NetnsDel { name, cookie, keep }))

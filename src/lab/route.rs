@@ -53,7 +53,7 @@ impl Lab {
             route.dst == found.dst && route.metric == found.metric && route.table == found.table
         };
         if !self.objects.is_own_netns(netns) && !self.steps.iter().any(|(_, s)| made(&s.action)) {
-            return Err(self.not_ours(&format!("the route to {}", found.dst), "delete", None));
+            return Err(self.not_ours(&format!("the route to {}", found.dst), "delete", netns, None));
         }
         self.perform(site, Action::RouteDel(RouteDel { netns, route: found }))
     }
@@ -87,7 +87,7 @@ impl Lab {
         rule.priority = match (made, priority) {
             (Some(priority), _) => priority,
             (None, Some(priority)) if self.objects.is_own_netns(netns) => priority,
-            (None, Some(_)) => return Err(self.not_ours("the rule", "delete", None)),
+            (None, Some(_)) => return Err(self.not_ours("the rule", "delete", netns, None)),
             (None, None) => {
                 return Err(Diagnostic::new(Code::NoSuchEntry, "the lab has made no such rule")
                     .help("name its priority: #{ priority: … }")
@@ -138,7 +138,7 @@ impl Lab {
         }
         if !own {
             if takes_away && set.before.first().is_some_and(|(_, v)| *v != set.value) {
-                return Err(self.not_ours(&format!("the setting `{key}`"), "change", None));
+                return Err(self.not_ours(&format!("the setting `{key}`"), "change", netns, None));
             }
             set.held = Some(self.next_seq());
         }
