@@ -2,18 +2,18 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::Lab;
 use super::objects::Objects;
 use super::proof::Digest;
-use super::{Lab, Listener};
 use crate::diag::{Code, Diagnostic, KernelError, Result};
 use crate::journal::log::{self, Log};
 use crate::journal::record::{Header, Outcome, Record, VERSION};
 use crate::journal::state::State;
-use crate::journal::store::{Status, Store};
+use crate::journal::store::{LabLock, Status, Store};
 use crate::kernel::effect;
 use crate::kernel::process;
 use crate::kernel::signal::Stop;
-use crate::kernel::space::Kernel;
+use crate::kernel::space::{Kernel, NetnsCookie};
 use crate::types::name::LabName;
 
 /// What a new lab is told.
@@ -58,7 +58,7 @@ impl Lab {
             // Any number but 0, which is the group of all links that are in none.
             group: (seed >> 33) as u32 | 1,
         };
-        let before = Digest::read(&mut kernel, new.verify)?;
+        let before = Digest::read(&mut kernel, header.host, new.verify)?;
         let dir = store.dir(&new.name);
         effect::here();
         std::fs::create_dir_all(&dir).map_err(|e| {
@@ -68,7 +68,12 @@ impl Lab {
         let mut log = Log::create(&store.journal(&new.name))?;
         log.write(&Record::Open(Box::new(header.clone())))?;
         before.save(&dir)?;
-        Ok(Self {
+        Ok(Self::idle(header, kernel, store, log, stop, lock))
+    }
+
+    /// A lab that has done nothing yet.
+    fn idle(header: Header, kernel: Kernel, store: Store, log: Log, stop: Stop, lock: LabLock) -> Self {
+        Self {
             objects: Objects::new(header.host),
             header,
             stop,
@@ -81,7 +86,7 @@ impl Lab {
             savepoints: Vec::new(),
             listener: None,
             _lock: lock,
-        })
+        }
     }
 
     /// Takes up a lab that exists, to undo it or to look at it.
@@ -99,8 +104,10 @@ impl Lab {
         let log = Log::resume(&path)?;
         let state = log::read(&path)?;
         let mut kernel = open_kernel()?;
-        let Some(header) = state.header.clone() else { return Ok(empty(name, kernel, store, log, stop, lock)) };
-        if header.boot_id == boot_id()? && kernel.host() != header.host && !kernel.find(header.host) {
+        // Killed before its first line: there is nothing to undo, only a folder to remove.
+        let header = state.header.clone().unwrap_or_else(|| nothing(name, kernel.host()));
+        let is_this_boot = header.boot_id == boot_id()?;
+        if is_this_boot && kernel.host() != header.host && !kernel.find(header.host) {
             return Err(Diagnostic::new(
                 Code::Environment,
                 format!(
@@ -110,20 +117,9 @@ impl Lab {
             ));
         }
         let objects = read_objects(&header, &state);
-        let mut lab = Self {
-            objects,
-            header,
-            stop,
-            deadline: None,
-            kernel,
-            holders: store.holders(),
-            store,
-            log,
-            steps: state.steps.into_iter().filter(|(_, s)| s.phase.is_open()).collect(),
-            savepoints: Vec::new(),
-            listener: None,
-            _lock: lock,
-        };
+        let mut lab = Self::idle(header, kernel, store, log, stop, lock);
+        lab.objects = objects;
+        lab.steps = state.steps.into_iter().filter(|(_, s)| s.phase.is_open()).collect();
         if state.outcome.is_none() {
             lab.end_orphans();
         }
@@ -161,11 +157,6 @@ impl Lab {
     pub fn forget(self) -> Result<()> {
         self.store.remove(&self.header.lab)
     }
-
-    /// A listener that does nothing, for labs that are only undone.
-    pub fn quiet() -> Listener {
-        Box::new(|_, _, _, _| {})
-    }
 }
 
 /// Rebuilds the object table from a journal.
@@ -183,20 +174,14 @@ pub fn read_objects(header: &Header, state: &State) -> Objects {
     objects
 }
 
-fn empty(
-    name: &LabName,
-    kernel: Kernel,
-    store: Store,
-    log: Log,
-    stop: Stop,
-    lock: crate::journal::store::LabLock,
-) -> Lab {
-    let header = Header {
+/// The header of a lab whose journal has none.
+fn nothing(name: &LabName, host: NetnsCookie) -> Header {
+    Header {
         version: VERSION,
         program: env!("CARGO_PKG_VERSION").into(),
         lab: name.clone(),
         boot_id: String::new(),
-        host: kernel.host(),
+        host,
         pid: 0,
         time: 0,
         file: String::new(),
@@ -204,20 +189,6 @@ fn empty(
         args: Vec::new(),
         seed: 0,
         group: 1,
-    };
-    Lab {
-        objects: Objects::new(header.host),
-        header,
-        stop,
-        deadline: None,
-        kernel,
-        holders: store.holders(),
-        store,
-        log,
-        steps: Vec::new(),
-        savepoints: Vec::new(),
-        listener: None,
-        _lock: lock,
     }
 }
 

@@ -40,8 +40,7 @@ impl Digest {
     ///
     /// # Errors
     /// What the kernel said.
-    pub fn read(kernel: &mut Kernel, settings: bool) -> Result<Self> {
-        let host = kernel.host();
+    pub fn read(kernel: &mut Kernel, host: NetnsCookie, settings: bool) -> Result<Self> {
         let socket = kernel.socket(host).ok_or_else(|| crate::action::gone(host))?;
         let broken = |e: KernelError| {
             Diagnostic::new(Code::Environment, "cannot read the state of the host's network").kernel(e)
@@ -94,7 +93,10 @@ impl Digest {
             lines.insert(format!("namespace {name}"), String::new());
         }
         if settings {
-            walk(Path::new("/proc/sys/net"), &mut lines);
+            // /proc/sys shows the namespace of whoever looks.
+            let fd = kernel.fd(host).ok_or_else(|| crate::action::gone(host))?;
+            let walked = netns::within(fd, || walk(Path::new("/proc/sys/net"), &mut lines));
+            walked.map_err(|e| broken(KernelError::from_io("setns", &e)))?;
         }
         Ok(Self { lines, settings })
     }

@@ -68,7 +68,8 @@ impl Lab {
         self.savepoints.clear();
         let before = Digest::load(&self.store.dir(&self.header.lab));
         let undoing = self.rollback(Savepoint(0));
-        let now = before.as_ref().and_then(|before| Digest::read(&mut self.kernel, before.settings).ok());
+        let now =
+            before.as_ref().and_then(|before| Digest::read(&mut self.kernel, self.header.host, before.settings).ok());
         if let Some(now) = &now {
             self.forget_elsewhere(&trail, now);
         }
