@@ -6,7 +6,7 @@ use super::function::Function;
 use super::options::Options;
 use super::raise::wrong;
 use super::session::Session;
-use super::values::{Cable, Link, Ns, PortValue, Program, Subnet, kind};
+use super::values::{Cable, Link, Ns, Program, Subnet, kind};
 use crate::diag::{Code, Diagnostic, Result, Site};
 use crate::lab::Lab;
 use crate::lab::objects::{LinkId, NsId};
@@ -178,14 +178,6 @@ impl Call<'_> {
     /// `NL0204`.
     pub fn ns_arg(&self, i: usize) -> Result<NsId> {
         self.get::<Ns>(i, "a namespace").map(|ns| ns.0)
-    }
-
-    /// An argument as a port.
-    ///
-    /// # Errors
-    /// `NL0204`.
-    pub fn port_arg(&self, i: usize) -> Result<PortValue> {
-        self.get(i, "a port")
     }
 
     /// An argument of some type.
