@@ -14,6 +14,7 @@ pub mod netns;
 pub mod probe_neighbours;
 pub mod probe_socket;
 pub mod process;
+pub mod raw;
 pub mod route;
 pub mod rule;
 pub mod signal;

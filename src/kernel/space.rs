@@ -67,6 +67,13 @@ impl Kernel {
         Ok(fresh.cookie)
     }
 
+    /// The namespaces that have been opened, the host among them.
+    pub fn opened(&self) -> Vec<NetnsCookie> {
+        let mut all: Vec<_> = self.spaces.keys().copied().collect();
+        all.sort();
+        all
+    }
+
     /// Whether the namespace that was made last forwards IPv4 by itself: the kernel copies this from its first namespace.
     pub fn new_ones_forward(&self) -> bool {
         self.new_ones_forward
