@@ -21,3 +21,4 @@ pub mod signal;
 pub mod space;
 pub mod sysctl;
 pub mod tun;
+pub mod users;

@@ -107,7 +107,7 @@ impl Kernel {
         if self.adopt_if(cookie, named.collect()) {
             return true;
         }
-        self.adopt_if(cookie, super::process::namespaces())
+        self.adopt_if(cookie, netns::kept()) || self.adopt_if(cookie, super::process::namespaces())
     }
 
     fn adopt_if(&mut self, cookie: NetnsCookie, candidates: Vec<OwnedFd>) -> bool {

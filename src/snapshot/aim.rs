@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::change::{Changed, Pair};
 use super::group::{Group, Item, Key, Snapshot};
 use super::scope::Scope;
-use super::{addr, nexthop, route};
+use super::{addr, neigh, nexthop, route};
 use crate::types::name::LabName;
 
 /// One change of one group, by this lab's undo or by somebody who stays.
@@ -56,6 +56,9 @@ pub struct Handover {
     pub seq: u64,
     /// The namespace, group and item.
     pub changed: Changed,
+    /// What it had found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found: Option<Item>,
 }
 
 /// What somebody changed since.
@@ -116,6 +119,7 @@ pub fn decide(layers: &[Layer], now: &Snapshot, scope: Scope, fates: &Fates) -> 
                 Some(Verdict::Want(item)) => wanted.push(item),
                 Some(Verdict::Drop) => gone.push(item.key().clone()),
                 None if order.contains(item.key()) => {}
+                None if matches!(group, Group::Fdb(_)) && neigh::is_filter(item) => {}
                 None => wanted.push(item.clone()),
             }
         }
@@ -203,7 +207,8 @@ fn verdicts(layers: &[&Layer], now: &Snapshot, group: &Group, decision: &mut Dec
 
 fn hand_over(owner: &Owner, above: &Layer, lowest: &Pair, pair: &Pair) -> Handover {
     let items = vec![Pair { before: lowest.before.clone(), after: pair.after.clone() }];
-    Handover { seq: owner.seq, changed: Changed { items, order: Vec::new(), ..above.changed.clone() } }
+    let found = pair.before.clone();
+    Handover { seq: owner.seq, found, changed: Changed { items, order: Vec::new(), ..above.changed.clone() } }
 }
 
 /// What the kernel makes by itself, in its own time, is no decision of somebody's.

@@ -93,6 +93,11 @@ pub fn item(neigh: &Raw) -> Item {
     Item { name: Some(Bytes(name)), value: Bytes(raw.payload()), life: None }
 }
 
+/// Whether it is a MAC that the link itself listens to: a macvlan on it has put it there, and takes it away.
+pub fn is_filter(item: &Item) -> bool {
+    Raw::read(RTM_NEWNEIGH, &item.value.0).is_some_and(|raw| flags(&raw) & F_SELF != 0 && raw.get(DST).is_none())
+}
+
 /// The message that puts an entry back, and whether another of the same address may stand beside it.
 pub fn put(item: &Item) -> Option<(Raw, bool)> {
     let raw = Raw::read(RTM_NEWNEIGH, &item.value.0)?;
