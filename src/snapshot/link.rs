@@ -152,6 +152,19 @@ pub fn items(link: &Raw) -> Vec<Item> {
     items
 }
 
+/// Whether a bridge has the MAC of one of its ports: the lowest, which the kernel chooses again with every port that comes
+/// or goes, unless somebody chose one (net/bridge/br_stp_if.c, `br_stp_recalculate_bridge_id`). To give it back would be to
+/// choose it, for ever.
+pub fn has_borrowed_mac(link: &Raw, links: &[Raw]) -> bool {
+    let kind = link.get(LINKINFO).map(Attribute::inside).unwrap_or_default();
+    if !kind.iter().any(|a| a.kind == INFO_KIND && a.string() == "bridge") {
+        return false;
+    }
+    let ports = links.iter().filter(|l| number(l, MASTER) == Some(index(link)));
+    let lowest = ports.filter_map(|l| l.get(ADDRESS)).map(|a| &a.value).min();
+    lowest.is_some() && lowest == link.get(ADDRESS).map(|a| &a.value)
+}
+
 fn token(link: &Raw) -> Option<Vec<u8>> {
     let inet6 = link.get(AF_SPEC)?.inside().into_iter().find(|a| a.kind == AF_INET6)?;
     inet6.inside().into_iter().find(|a| a.kind == INET6_TOKEN).map(|a| a.value)

@@ -2,19 +2,28 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::group::{Group, Item, Snapshot};
+use super::group::{Group, Item, Key, Snapshot};
 use super::scope::{Scope, Table};
 use super::{addr, link, neigh, nexthop, qdisc, route, rule, setting};
 use crate::diag::KernelError;
 use crate::kernel::process;
-use crate::kernel::raw::Raw;
-use crate::kernel::space::Kernel;
+use crate::kernel::raw::{Bytes, Raw};
+use crate::kernel::space::{Kernel, NetnsCookie};
 
-/// Looks at all that a scope reaches. The scope grows by the links that feel what happens to those in it.
+/// Looks at all that a scope holds.
 ///
 /// # Errors
 /// The kernel's answer; `ENOENT` if the namespace has not been opened.
-pub fn read(kernel: &mut Kernel, scope: &mut Scope) -> Result<Snapshot, KernelError> {
+pub fn read(kernel: &mut Kernel, scope: &Scope) -> Result<Snapshot, KernelError> {
+    let links = dump_links(kernel, scope)?;
+    within(kernel, scope, &links)
+}
+
+/// Looks at all that a change can reach: the scope grows by the links that feel what happens to those in it.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_around(kernel: &mut Kernel, scope: &mut Scope) -> Result<Snapshot, KernelError> {
     let links = dump_links(kernel, scope)?;
     if scope.tables.contains(&Table::Links) {
         link::around(&links, scope);
@@ -43,7 +52,11 @@ fn within(kernel: &mut Kernel, scope: &Scope, links: &[Raw]) -> Result<Snapshot,
     let mut groups: BTreeMap<Group, Vec<Item>> = BTreeMap::new();
     if scope.tables.contains(&Table::Links) {
         for link in links.iter().filter(|l| scope.links.contains(&link::index(l))) {
-            groups.insert(Group::Link(link::index(link)), link::items(link));
+            let mut items = link::items(link);
+            if link::has_borrowed_mac(link, links) {
+                items.iter_mut().filter(|i| i.label() == "mac").for_each(|i| i.name = Some(Bytes::text("~mac")));
+            }
+            groups.insert(Group::Link(link::index(link)), items);
         }
     }
     if scope.tables.contains(&Table::Settings) {
@@ -116,12 +129,12 @@ fn within(kernel: &mut Kernel, scope: &Scope, links: &[Raw]) -> Result<Snapshot,
     Ok(Snapshot { netns: scope.netns, names: link::names(links), groups })
 }
 
-/// Whether a link of the scope still waits: for the end of the search for duplicates of an address.
+/// The addresses of a namespace of which the kernel still looks for duplicates.
 ///
 /// # Errors
 /// The kernel's answer.
-pub fn is_searching(kernel: &mut Kernel, scope: &Scope) -> Result<bool, KernelError> {
-    let Some(socket) = kernel.socket(scope.netns) else { return Ok(false) };
-    let waits = |a: &Raw| addr::is_tentative(a) && addr::group(a).link().is_some_and(|l| scope.links.contains(&l));
-    Ok(addr::dump(socket)?.iter().any(waits))
+pub fn searching(kernel: &mut Kernel, netns: NetnsCookie) -> Result<Vec<(Group, Key)>, KernelError> {
+    let Some(socket) = kernel.socket(netns) else { return Ok(Vec::new()) };
+    let tentative = addr::dump(socket)?.into_iter().filter(addr::is_tentative);
+    Ok(tentative.map(|a| (addr::group(&a), addr::item(&a, 0).key().clone())).collect())
 }

@@ -4,13 +4,13 @@
 //! before the routes that need them. Duplicate address detection is off meanwhile, or what comes back would be tentative
 //! for a second or two.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use netlink_packet_core::{NLM_F_APPEND, NLM_F_CREATE, NLM_F_REPLACE};
 
 use super::aim::Aim;
-use super::group::{Group, Item, Of, attribute};
+use super::group::{Group, Item, Key, Of, attribute};
 use super::setting::{self, ACCEPT_DAD};
 use super::view::View;
 use super::{addr, link, make, neigh, nexthop, qdisc, read, route, rule};
@@ -46,7 +46,9 @@ pub struct Lack {
 /// The kernel's answer to a dump.
 pub fn restore(aims: &[Aim], kernel: &mut Kernel) -> Result<Vec<Lack>, KernelError> {
     let start = Instant::now();
-    let mut work = Work { aims, kernel, errors: BTreeMap::new() };
+    // A namespace that is gone took all along that was in it.
+    let aims: Vec<&Aim> = aims.iter().filter(|aim| kernel.find(aim.scope.netns)).collect();
+    let mut work = Work { aims: &aims, kernel, errors: BTreeMap::new(), put_back: BTreeSet::new() };
     let mut last: Option<Vec<Group>> = None;
     loop {
         let lacks = work.lacks()?;
@@ -63,6 +65,10 @@ pub fn restore(aims: &[Aim], kernel: &mut Kernel) -> Result<Vec<Lack>, KernelErr
         }
         if !lacks.is_empty() {
             work.errors.clear();
+            for lack in lacks.iter().filter(|l| matches!(l.group, Group::Addrs { v6: true, .. })) {
+                let keys = lack.missing.iter().map(|i| (lack.netns, lack.group.clone(), i.key().clone()));
+                work.put_back.extend(keys);
+            }
             work.go_through(&lacks)?;
         }
         last = Some(groups);
@@ -70,31 +76,32 @@ pub fn restore(aims: &[Aim], kernel: &mut Kernel) -> Result<Vec<Lack>, KernelErr
 }
 
 struct Work<'a> {
-    aims: &'a [Aim],
+    aims: &'a [&'a Aim],
     kernel: &'a mut Kernel,
     errors: BTreeMap<(NetnsCookie, Group), KernelError>,
+    /// The addresses that are put back, which are not back before the search for duplicates has ended.
+    put_back: BTreeSet<(NetnsCookie, Group, Key)>,
 }
 
 impl Work<'_> {
     fn view<'a>(&mut self, aim: &'a Aim) -> Result<View<'a>, KernelError> {
-        let mut scope = aim.scope.clone();
-        Ok(View { aim, now: read::read(self.kernel, &mut scope)? })
+        Ok(View { aim, now: read::read(self.kernel, &aim.scope)? })
     }
 
     fn lacks(&mut self) -> Result<Vec<Lack>, KernelError> {
         let mut lacks = Vec::new();
         for aim in self.aims {
-            if self.kernel.find(aim.scope.netns) {
-                let view = self.view(aim)?;
-                lacks.extend(view.lacks(&self.errors));
-            }
+            let view = self.view(aim)?;
+            lacks.extend(view.lacks(&self.errors));
         }
         Ok(lacks)
     }
 
     fn is_searching(&mut self) -> Result<bool, KernelError> {
-        for aim in self.aims {
-            if read::is_searching(self.kernel, &aim.scope)? {
+        let netns: BTreeSet<NetnsCookie> = self.put_back.iter().map(|(netns, ..)| *netns).collect();
+        for netns in netns {
+            let searching = read::searching(self.kernel, netns)?;
+            if searching.into_iter().any(|(group, key)| self.put_back.contains(&(netns, group, key))) {
                 return Ok(true);
             }
         }
@@ -181,7 +188,7 @@ impl Work<'_> {
     fn other_end(&self, key: LinkKey, items: &[Item]) -> Option<LinkKey> {
         let index: u32 = attribute(items, "~link")?.parse().ok()?;
         let is_far = attribute(items, "~netnsid").is_some();
-        let names_us = |aim: &&Aim| {
+        let names_us = |aim: &&&Aim| {
             (aim.scope.netns != key.netns) == is_far
                 && aim.made.contains(&index)
                 && attribute(make::of(&aim.wanted, index), "~link") == Some(key.index.to_string())
@@ -269,7 +276,7 @@ impl Work<'_> {
     fn await_carriers(&mut self) -> Result<(), KernelError> {
         let start = Instant::now();
         let aims = self.aims;
-        let mut waiting: Vec<&Aim> = aims.iter().collect();
+        let mut waiting: Vec<&Aim> = aims.to_vec();
         loop {
             let mut still = Vec::new();
             for aim in waiting {

@@ -120,7 +120,8 @@ impl Scope {
         let tables: &[Table] = match touch {
             Touch::Link(..) => &[Links, Settings, Addrs, Routes, Neighs, Fdb, Nexthops, Qdiscs],
             Touch::Port(..) => &[Links],
-            Touch::Addrs(_) => &[Addrs, Routes],
+            // With the last IPv4 address of a link go its routes, its neighbours and its nexthops.
+            Touch::Addrs(_) => &[Addrs, Routes, Neighs, Nexthops],
             Touch::Neighs(_) => &[Neighs, Fdb],
             Touch::Routes(..) => &[Routes],
             Touch::Rules(..) => &[Rules],
@@ -142,7 +143,9 @@ impl Scope {
                 self.groups.insert(Group::Rules { v6: *v6, priority: *priority });
             }
             Touch::Settings(_, own, along) => {
-                self.holds.push((Group::Settings(own.0), Bytes::text(&own.1)));
+                // A switch is held with all that it writes: who needs it needs it on each link.
+                let all = std::iter::once(own).chain(along);
+                self.holds.extend(all.map(|(of, name)| (Group::Settings(*of), Bytes::text(name))));
                 self.settings.insert(own.clone());
                 self.settings.extend(along.iter().cloned());
             }

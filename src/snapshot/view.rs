@@ -42,6 +42,9 @@ impl View<'_> {
     }
 
     pub(super) fn differs(&self, group: &Group) -> bool {
+        if self.hangs_in_the_air(group) {
+            return false;
+        }
         let target = self.target(group);
         if !self.missing(group, &target).is_empty() || !self.surplus(group).is_empty() {
             return true;
@@ -66,16 +69,18 @@ impl View<'_> {
         self.aim.wanted.iter().find(|(g, _)| g == group).map_or(&[], |(_, items)| items.as_slice())
     }
 
+    /// Whether it belongs to a link that is not there: that it is not is said by its own group.
+    fn hangs_in_the_air(&self, group: &Group) -> bool {
+        match group.link() {
+            Some(link) if *group != Group::Link(link) => {
+                self.aim.scope.tables.contains(&Table::Links) && self.now.items(&Group::Link(link)).is_empty()
+            }
+            _ => false,
+        }
+    }
+
     /// What should be there and is not, or is otherwise.
     pub(super) fn missing(&self, group: &Group, target: &[Item]) -> Vec<Item> {
-        // Nothing can be set on a link that is not there; that it is not is said by its own group.
-        if let Some(link) = group.link()
-            && self.now.items(&Group::Link(link)).is_empty()
-            && *group != Group::Link(link)
-            && self.aim.scope.tables.contains(&Table::Links)
-        {
-            return Vec::new();
-        }
         let is_missing = |item: &&Item| match self.now.item(group, item.key()) {
             Some(now) => !now.is_like(item),
             None => !matches!(group, Group::Settings(_)),
