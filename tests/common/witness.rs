@@ -80,18 +80,18 @@ pub(crate) fn in_furnished<T: Send + Copy, W: Send>(
     let (count, start) = (jobs.len(), Instant::now());
     in_threads(threads, jobs, |job| {
         let ready = spare.lock().ok().and_then(|mut s| s.pop());
-        let Some((sandbox, known)) = ready.or_else(|| {
-            let sandbox = Sandbox::new()?;
-            let known = furnish(&sandbox)?;
-            Some((sandbox, known))
-        }) else {
-            return;
-        };
-        match catch_unwind(AssertUnwindSafe(|| check(&job, &sandbox, &known))) {
-            Ok(Reuse::No) => {}
-            Ok(Reuse::Yes) => {
+        let tried = catch_unwind(AssertUnwindSafe(|| {
+            let (sandbox, known) = ready.or_else(|| {
+                let sandbox = Sandbox::new()?;
+                let known = furnish(&sandbox)?;
+                Some((sandbox, known))
+            })?;
+            (check(&job, &sandbox, &known) == Reuse::Yes).then_some((sandbox, known))
+        }));
+        match tried {
+            Ok(ready) => {
                 if let Ok(mut spare) = spare.lock() {
-                    spare.push((sandbox, known));
+                    spare.extend(ready);
                 }
             }
             Err(panic) => {

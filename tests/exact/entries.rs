@@ -38,7 +38,7 @@ pub(crate) const ENTRIES: &[Row] = &[
     small(
         "9 replaced",
         r#"host.route("10.10.0.0/16", "10.1.0.254", #{ replace: true });"#,
-        "- host: IPv4 routes: dev v0, dst 10.10.0.0/16",
+        "- host: IPv4 routes: dev \"v0\", dst \"10.10.0.0/16\"",
     ),
     row(
         "9 the first of equals replaced",
@@ -92,8 +92,8 @@ pub(crate) const ENTRIES: &[Row] = &[
         "- mine: IPv4 routes",
     ),
     row(
-        "9 a new one among equals",
-        r#"host.route("10.18.0.0/16", "10.1.0.9", #{ metric: 8 });"#,
+        "9 a new one before others",
+        r#"host.route("10.30.0.0/16", "10.1.0.9", #{ metric: 29 }).route("2001:db8:30::/48", "2001:db8:1::f9", #{ metric: 1023 });"#,
         "+ host: IPv4 routes",
     ),
     row(
@@ -188,7 +188,7 @@ pub(crate) const ENTRIES: &[Row] = &[
     ),
     row(
         "11 settings of neighbours and of the machine",
-        r#"host.sysctl("net.ipv4.neigh.v0.gc_stale_time", "5").sysctl("net.ipv6.neigh.default.gc_stale_time", "5").sysctl("net.ipv4.ip_default_ttl", "9");"#,
+        r#"host.sysctl("net.ipv4.neigh.v0.gc_stale_time", "5").sysctl("net.ipv6.neigh.v0.gc_stale_time", "5").sysctl("net.ipv4.ip_default_ttl", "9");"#,
         "~ host: net/ipv4/neigh/v0/gc_stale_time: 77, now 5",
     ),
     row(

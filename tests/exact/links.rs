@@ -74,7 +74,7 @@ pub(crate) const LINKS: &[Row] = &[
         r#"veth(host["ubr"].port("port9", #{ mac: "02:00:00:00:00:01", mtu: 1290 }), netns("far"));"#,
         "~ host: link ubr mtu: 1500, now 1290",
     ),
-    row("6 the user's link as a new port", r#"host["v1"].master(host["ubr"]);"#, "+ host: bridge ports"),
+    row("6 the user's link as a new port", r#"host["off0"].master(host["ubr"]);"#, "+ host: bridge ports"),
     row("6 as a new port, and off", r#"host["off1"].master(host["ubr2"]).up().nomaster();"#, "~ host: link off1 flags"),
     small("6b off its bridge", r#"host["ub0"].nomaster();"#, "- host: bridge ports"),
     row("6b to another bridge", r#"host["ub0"].master(host["ubr2"]);"#, "~ host: link ub0 master"),
