@@ -11,6 +11,7 @@ mod common;
 mod bench;
 mod entries;
 mod links;
+mod refusals;
 
 use std::thread;
 use std::time::Duration;
