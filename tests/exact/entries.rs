@@ -48,9 +48,13 @@ pub(crate) const ENTRIES: &[Row] = &[
     row(
         "9 the first of equals",
         r#"host.del_route("10.30.0.0/16", "10.0.0.241", #{ metric: 30 });"#,
-        "- host: IPv4 routes",
+        "- host: IPv4 routes: dev \"v0\", dst \"10.30.0.0/16\", flags [], gateway \"10.0.0.241\"",
     ),
-    row("9 a middle one", r#"host.del_route("10.30.0.0/16", "10.0.0.243", #{ metric: 30 });"#, "- host: IPv4 routes"),
+    row(
+        "9 a middle one",
+        r#"host.del_route("10.30.0.0/16", "10.0.0.243", #{ metric: 30 });"#,
+        "- host: IPv4 routes: dev \"v0\", dst \"10.30.0.0/16\", flags [], gateway \"10.0.0.243\"",
+    ),
     row(
         "9 all of equals",
         r#"for via in ["10.1.0.242", "10.0.0.241", "10.1.0.244", "10.0.0.243"] { host.del_route("10.30.0.0/16", via, #{ metric: 30 }); }"#,
@@ -59,7 +63,7 @@ pub(crate) const ENTRIES: &[Row] = &[
     row(
         "9 the last of equals that are links",
         r#"host.del_route("10.31.0.0/16", #{ dev: "ubr" });"#,
-        "- host: IPv4 routes",
+        "- host: IPv4 routes: dev \"ubr\", dst \"10.31.0.0/16\"",
     ),
     row("9 an IPv6 sibling", r#"host.del_route("2001:db8:30::/48", "2001:db8::f3");"#, "- host: IPv6 routes"),
     row(
@@ -77,15 +81,31 @@ pub(crate) const ENTRIES: &[Row] = &[
         r#"host.del_route("default", "10.0.0.254", #{ table: 100 }).del_route("10.35.0.0/16", #{ type: "throw", table: 100 }).del_route("default", "2001:db8::fe", #{ table: 100 });"#,
         "- host: IPv4 routes",
     ),
-    row("9 with metrics", r#"host.del_route("10.11.0.0/16", "10.0.0.254", #{ metric: 5 });"#, "- host: IPv4 routes"),
-    row("9 multipath", r#"host.del_route("10.20.0.0/16").del_route("10.21.0.0/16");"#, "- host: IPv4 routes"),
+    row(
+        "9 with metrics",
+        r#"host.del_route("10.11.0.0/16", "10.0.0.254", #{ metric: 5 });"#,
+        "- host: IPv4 routes: dev \"v0\", dst \"10.11.0.0/16\"",
+    ),
+    row(
+        "9 multipath",
+        r#"host.del_route("10.20.0.0/16").del_route("10.21.0.0/16");"#,
+        "- host: IPv4 routes: dst \"10.21.0.0/16\"",
+    ),
     row(
         "9 of a nexthop object",
         r#"host.del_route("10.40.0.0/16").del_route("10.41.0.0/16").del_route("2001:db8:41::/48");"#,
         "- host: IPv4 routes",
     ),
-    row("9 the kernel's own", r#"host.del_route("10.0.1.0/24", #{ dev: "v0" });"#, "- host: IPv4 routes"),
-    row("9 by way of IPv6", r#"host.del_route("10.15.0.0/16");"#, "- host: IPv4 routes"),
+    row(
+        "9 the kernel's own",
+        r#"host.del_route("10.0.1.0/24", #{ dev: "v0" });"#,
+        "- host: IPv4 routes: dev \"v0\", dst \"10.0.1.0/24\"",
+    ),
+    row(
+        "9 by way of IPv6",
+        r#"host.del_route("10.15.0.0/16");"#,
+        "- host: IPv4 routes: dev \"v0\", dst \"10.15.0.0/16\"",
+    ),
     row(
         "9 of the other end",
         r#"get_netns("mine").del_route("default", "10.0.0.1").del_route("10.50.0.0/16");"#,
