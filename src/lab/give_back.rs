@@ -44,8 +44,8 @@ impl Lab {
         }
         let mut aims = Vec::new();
         let mut handovers = Vec::new();
-        for (netns, mut scope) in scopes {
-            let now = read::read(&mut self.kernel, &mut scope)
+        for (netns, scope) in scopes {
+            let now = read::again(&mut self.kernel, &scope)
                 .map_err(|e| crate::action::failed("read what the namespace holds", e))?;
             let layers = self.layers(netns, from, &fresh);
             let fates = self.fates(netns, &steps);

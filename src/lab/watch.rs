@@ -68,8 +68,7 @@ impl Lab {
             if !self.context().exists(seen.scope.netns) {
                 continue;
             }
-            let mut scope = seen.scope.clone();
-            let after = read::read(&mut self.kernel, &mut scope).map_err(cannot_look)?;
+            let after = read::again(&mut self.kernel, &seen.scope).map_err(cannot_look)?;
             changes.extend(between(&seen.snapshot(), &after, &seen.scope.holds));
         }
         Ok(changes)
@@ -91,8 +90,8 @@ impl Lab {
         }
         let mut aims = Vec::new();
         for seen in seen {
-            let mut scope = seen.scope.clone();
-            let Ok(now) = read::read(&mut self.kernel, &mut scope) else { return false };
+            let scope = seen.scope.clone();
+            let Ok(now) = read::again(&mut self.kernel, &scope) else { return false };
             let own = changes.iter().filter(|c| c.netns == scope.netns);
             let layers: Vec<Layer> =
                 own.map(|changed| Layer { stays: None, time: 0, changed: changed.clone() }).collect();

@@ -77,6 +77,16 @@ fn number(link: &Raw, kind: u16) -> Option<u32> {
 /// The links of the same namespace that feel what happens to another: its ports and master, what sits on it and what it
 /// sits on, the other end of a veth.
 pub fn around(links: &[Raw], scope: &mut Scope) {
+    loop {
+        let count = scope.links.len();
+        next_to(links, scope);
+        if scope.links.len() == count {
+            return;
+        }
+    }
+}
+
+fn next_to(links: &[Raw], scope: &mut Scope) {
     let touched = scope.links.clone();
     let mut near = BTreeSet::new();
     for link in links {

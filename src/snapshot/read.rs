@@ -10,7 +10,7 @@ use crate::kernel::process;
 use crate::kernel::raw::Raw;
 use crate::kernel::space::Kernel;
 
-/// Looks at all that a scope reaches. The scope grows by the links that feel what happens to those in it.
+/// Looks at all that a scope reaches. The scope grows by the links that feel what happens to those in it, near and far.
 ///
 /// # Errors
 /// The kernel's answer; `ENOENT` if the namespace has not been opened.
@@ -19,6 +19,18 @@ pub fn read(kernel: &mut Kernel, scope: &mut Scope) -> Result<Snapshot, KernelEr
     if scope.tables.contains(&Table::Links) {
         link::around(&links, scope);
     }
+    let snapshot = within(kernel, scope, &links)?;
+    let routes = snapshot.groups.keys().filter_map(|g| if let Group::Routes(key) = g { Some(key.clone()) } else { None });
+    scope.seen.extend(routes);
+    Ok(snapshot)
+}
+
+/// Looks again at what a scope reaches, which does not grow: what is near by now was not looked at before.
+///
+/// # Errors
+/// As [`read`].
+pub fn again(kernel: &mut Kernel, scope: &Scope) -> Result<Snapshot, KernelError> {
+    let links = dump_links(kernel, scope)?;
     within(kernel, scope, &links)
 }
 
@@ -76,7 +88,8 @@ fn within(kernel: &mut Kernel, scope: &Scope, links: &[Raw]) -> Result<Snapshot,
     if scope.tables.contains(&Table::Routes) {
         let routes = route::dump(socket)?;
         let meant = |r: &Raw| route::uses(r, &scope.links, &own_addrs, &own_nexthops) && !route::is_derived(r);
-        let keys: BTreeSet<_> = routes.iter().filter(|r| meant(r)).map(route::key).map(Group::Routes).collect();
+        let mut keys: BTreeSet<_> = routes.iter().filter(|r| meant(r)).map(route::key).map(Group::Routes).collect();
+        keys.extend(scope.seen.iter().cloned().map(Group::Routes));
         for route in &routes {
             let group = Group::Routes(route::key(route));
             // Of a group that is meant all are, for their order.

@@ -43,6 +43,9 @@ pub struct Scope {
     /// Groups that are meant whatever link they belong to.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub groups: BTreeSet<Group>,
+    /// Routes that were seen: looked at again whatever became of those that led over the links.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub seen: BTreeSet<RouteKey>,
     /// Settings that are meant besides those of the links.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub settings: BTreeSet<(Of, String)>,
@@ -109,6 +112,7 @@ impl Scope {
             tables: BTreeSet::new(),
             links: BTreeSet::new(),
             groups: BTreeSet::new(),
+            seen: BTreeSet::new(),
             settings: BTreeSet::new(),
             holds: Vec::new(),
         }
@@ -158,6 +162,7 @@ impl Scope {
         self.tables.extend(&other.tables);
         self.links.extend(&other.links);
         self.groups.extend(other.groups.iter().cloned());
+        self.seen.extend(other.seen.iter().cloned());
         self.settings.extend(other.settings.iter().cloned());
         self.holds.extend(other.holds.iter().cloned());
     }
