@@ -116,6 +116,19 @@ fn tunnel_dev(link: &Raw) -> Option<u32> {
     data.iter().find(|a| a.kind == VXLAN_LINK && kind == "vxlan")?.number()
 }
 
+/// The group that a VXLAN over a link listens to there (`IFLA_VXLAN_GROUP`, `IFLA_VXLAN_GROUP6`).
+pub fn tunnel_group(link: &Raw, below: u32) -> Option<String> {
+    if tunnel_dev(link) != Some(below) {
+        return None;
+    }
+    let data = link.get(LINKINFO)?.inside().into_iter().find(|a| a.kind == INFO_DATA)?.inside();
+    data.iter().find_map(|a| match (a.kind, a.value.as_slice()) {
+        (2, [a, b, c, d]) => Some(std::net::Ipv4Addr::new(*a, *b, *c, *d).to_string()),
+        (16, bytes) => Some(std::net::Ipv6Addr::from(<[u8; 16]>::try_from(bytes).ok()?).to_string()),
+        _ => None,
+    })
+}
+
 /// The attributes of a link.
 pub fn items(link: &Raw) -> Vec<Item> {
     let mut items = vec![Item::named("name", name(link))];

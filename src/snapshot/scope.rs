@@ -124,7 +124,8 @@ impl Scope {
         let tables: &[Table] = match touch {
             Touch::Link(..) => &[Links, Settings, Addrs, Routes, Neighs, Fdb, Nexthops, Qdiscs],
             Touch::Port(..) => &[Links],
-            Touch::Addrs(_) => &[Addrs, Routes],
+            // With the last IPv4 address of a link its neighbours go.
+            Touch::Addrs(_) => &[Settings, Addrs, Routes, Neighs, Nexthops],
             Touch::Neighs(_) => &[Neighs, Fdb],
             Touch::Routes(..) => &[Routes],
             Touch::Rules(..) => &[Rules],
@@ -136,7 +137,11 @@ impl Scope {
                 self.links.insert(key.index);
                 self.holds.extend(sets.iter().map(|name| (Group::Link(key.index), Bytes::text(name))));
             }
-            Touch::Addrs(key) | Touch::Neighs(key) => {
+            Touch::Addrs(key) => {
+                self.links.insert(key.index);
+                self.settings.insert((Of::Link(key.index), "ipv6/conf/accept_dad".into()));
+            }
+            Touch::Neighs(key) => {
                 self.links.insert(key.index);
             }
             Touch::Routes(_, key, _) => {
