@@ -10,7 +10,7 @@ use crate::kernel::process;
 use crate::kernel::raw::{Bytes, Raw};
 use crate::kernel::space::{Kernel, NetnsCookie};
 
-/// Looks at all that a scope holds.
+/// Looks at all that a scope holds. It does not grow: what is near by now was perhaps not looked at before.
 ///
 /// # Errors
 /// The kernel's answer; `ENOENT` if the namespace has not been opened.
@@ -19,7 +19,8 @@ pub fn read(kernel: &mut Kernel, scope: &Scope) -> Result<Snapshot, KernelError>
     within(kernel, scope, &links)
 }
 
-/// Looks at all that a change can reach: the scope grows by the links that feel what happens to those in it.
+/// Looks at all that a change can reach: the scope grows by the links that feel what happens to those in it, and by the routes
+/// that are seen, whatever becomes of them.
 ///
 /// # Errors
 /// As [`read`].
@@ -28,10 +29,13 @@ pub fn read_around(kernel: &mut Kernel, scope: &mut Scope) -> Result<Snapshot, K
     if scope.tables.contains(&Table::Links) {
         link::around(&links, scope);
     }
-    within(kernel, scope, &links)
+    let snapshot = within(kernel, scope, &links)?;
+    let routes = snapshot.groups.keys().filter_map(|g| if let Group::Routes(key) = g { Some(key.clone()) } else { None });
+    scope.seen.extend(routes);
+    Ok(snapshot)
 }
 
-/// Looks at everything that a namespace holds; at all of its settings too if `settings` says so.
+/// Looks at everything that a namespace holds.
 ///
 /// # Errors
 /// As [`read`].
@@ -89,7 +93,8 @@ fn within(kernel: &mut Kernel, scope: &Scope, links: &[Raw]) -> Result<Snapshot,
     if scope.tables.contains(&Table::Routes) {
         let routes = route::dump(socket)?;
         let meant = |r: &Raw| route::uses(r, &scope.links, &own_addrs, &own_nexthops) && !route::is_derived(r);
-        let keys: BTreeSet<_> = routes.iter().filter(|r| meant(r)).map(route::key).map(Group::Routes).collect();
+        let mut keys: BTreeSet<_> = routes.iter().filter(|r| meant(r)).map(route::key).map(Group::Routes).collect();
+        keys.extend(scope.seen.iter().cloned().map(Group::Routes));
         for route in &routes {
             let group = Group::Routes(route::key(route));
             // Of a group that is meant all are, for their order.

@@ -56,11 +56,11 @@ pub fn restore(aims: &[Aim], kernel: &mut Kernel) -> Result<Vec<Lack>, KernelErr
             return Ok(lacks);
         }
         let groups: Vec<Group> = lacks.iter().map(|l| l.group.clone()).collect();
-        let is_stale = last.as_ref() == Some(&groups);
+        let is_stale = !groups.is_empty() && last.as_ref() == Some(&groups);
         if start.elapsed() > PATIENCE || (is_stale && start.elapsed() > PATIENCE / 5) {
             return Ok(lacks);
         }
-        if lacks.is_empty() || is_stale {
+        if groups.is_empty() || is_stale {
             std::thread::sleep(PAUSE);
         }
         if !lacks.is_empty() {
@@ -335,8 +335,14 @@ impl Work<'_> {
             for message in view.now.items(&group).iter().rev().filter_map(qdisc::take) {
                 self.send(view, &group, &message, 0);
             }
-            for message in view.target(&group).iter().filter_map(qdisc::put) {
-                self.send(view, &group, &message, NLM_F_CREATE | NLM_F_REPLACE);
+            // What hangs on another one comes after it: until nothing more succeeds.
+            let mut todo: Vec<Raw> = view.target(&group).iter().filter_map(qdisc::put).collect();
+            loop {
+                let before = todo.len();
+                todo.retain(|message| self.send(view, &group, message, NLM_F_CREATE | NLM_F_REPLACE).is_some());
+                if todo.is_empty() || todo.len() == before {
+                    break;
+                }
             }
         }
     }
