@@ -123,9 +123,7 @@ impl Lab {
     fn culprit(&self, lack: &Lack, steps: &[u64]) -> Option<u64> {
         let reaches = |step: &Step| step.seen.iter().any(|seen| seen.scope.netns == lack.netns);
         let changed = |step: &Step| match &step.after {
-            After::Changed { changes, .. } => {
-                changes.iter().any(|c| c.netns == lack.netns && c.group == lack.group)
-            }
+            After::Changed { changes, .. } => changes.iter().any(|c| c.netns == lack.netns && c.group == lack.group),
             _ => false,
         };
         let last = |is_it: &dyn Fn(&Step) -> bool| {

@@ -236,7 +236,8 @@ fn verdicts(
         };
         // An undo that was interrupted will bring it back to what this lab left; it is told to go further.
         let is_pending = left.is_some_and(|left| pending.iter().any(|aim| aim.wants(group, left)));
-        let is_ours = is_like(there, left) || is_like(there, before) || is_kernels(group, before, there);
+        let is_told = before.or(left).or(there).is_some_and(Item::is_told);
+        let is_ours = is_told || is_like(there, left) || is_like(there, before) || is_kernels(group, before, there);
         let verdict = if is_ours || is_pending {
             decision.given_back.push(Changed {
                 netns: now.netns,
@@ -312,7 +313,8 @@ mod tests {
         let (aim, decision) = decide(layers, &now, Scope::new(NETNS), &Fates::default());
         let handed = decision.handovers.iter().map(|(o, h)| (o.seq, h.changed.items[0].before.clone().unwrap().value));
         let handed = handed.map(|(seq, value)| (seq, value.as_text())).collect();
-        (aim.wanted[0].1[0].value.as_text(), decision.theirs.len(), handed)
+        let wanted = aim.wanted.first().map_or_else(String::new, |(_, items)| items[0].value.as_text());
+        (wanted, decision.theirs.len(), handed)
     }
 
     #[test]
@@ -323,9 +325,9 @@ mod tests {
         // Two steps of one lab.
         let twice = [layer(None, 1, "1500", "1400"), layer(None, 2, "1400", "1300")];
         assert_eq!(decide_mtu(&twice, "1300"), ("1500".into(), 0, vec![]));
-        // Below another lab: that one gets what was before. Above it: what the other left comes back.
+        // Below another lab: it is left alone, and that one gets what was before. Above it: what the other left comes back.
         let below = [layer(None, 1, "1500", "1400"), layer(Some("b"), 2, "1400", "1300")];
-        assert_eq!(decide_mtu(&below, "1300"), ("1300".into(), 0, vec![(2, "1500".into())]));
+        assert_eq!(decide_mtu(&below, "1300"), (String::new(), 0, vec![(2, "1500".into())]));
         let above = [layer(Some("b"), 1, "1500", "1400"), layer(None, 2, "1400", "1300")];
         assert_eq!(decide_mtu(&above, "1300"), ("1400".into(), 0, vec![]));
         // Around another lab, both at once.

@@ -1,6 +1,6 @@
 //! Links: their attributes one by one, each with the message that sets it again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::group::Item;
 use super::scope::Scope;
@@ -261,6 +261,7 @@ pub fn set(index: u32, item: &Item, kind: &str) -> Option<Raw> {
         "txqlen" => Attribute::u32(TXQLEN, value()?),
         "group" => Attribute::u32(IFGROUP, value()?),
         "master" => Attribute::u32(MASTER, value()?),
+        "~operstate" => Attribute::new(OPERSTATE, vec![u8::try_from(value()?).ok()?]),
         // An empty one takes it away.
         "alias" => Attribute::new(IFALIAS, item.value.0.clone()),
         "limit" => Attribute::u32(number?, value()?),

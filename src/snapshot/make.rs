@@ -82,14 +82,14 @@ fn own(items: &[Item], kind: &str) -> Vec<Attribute> {
 fn options(items: &[Item], kind: &str) -> Vec<Attribute> {
     /// `IFLA_VXLAN_TTL_INHERIT`: told as a number, and taken as a flag that counts as set when it is there.
     const VXLAN_TTL_INHERIT: u16 = 28;
-    /// `IFLA_VXLAN_REMCSUM_RX`: its bit in the header counts as used when it is named, even to switch it off.
-    const VXLAN_REMCSUM_RX: u16 = 22;
+    /// That, and `IFLA_VXLAN_REMCSUM_TX` and `_RX`, which newer kernels count as used as soon as they are named.
+    const VXLAN_FLAGS: [u16; 3] = [21, 22, VXLAN_TTL_INHERIT];
     let mut data: Vec<Attribute> = items
         .iter()
         .filter_map(|i| Some(Attribute::new(i.label().strip_prefix("data:")?.parse().ok()?, i.value.0.clone())))
         .collect();
     if kind == "vxlan" {
-        data.retain(|a| !matches!(a.kind, VXLAN_TTL_INHERIT | VXLAN_REMCSUM_RX) || a.number() != Some(0));
+        data.retain(|a| !VXLAN_FLAGS.contains(&a.kind) || a.value.iter().any(|byte| *byte != 0));
         for flag in data.iter_mut().filter(|a| a.kind == VXLAN_TTL_INHERIT) {
             flag.value.clear();
         }

@@ -30,7 +30,8 @@ pub fn read_around(kernel: &mut Kernel, scope: &mut Scope) -> Result<Snapshot, K
         link::around(&links, scope);
     }
     let snapshot = within(kernel, scope, &links)?;
-    let routes = snapshot.groups.keys().filter_map(|g| if let Group::Routes(key) = g { Some(key.clone()) } else { None });
+    let routes =
+        snapshot.groups.keys().filter_map(|g| if let Group::Routes(key) = g { Some(key.clone()) } else { None });
     scope.seen.extend(routes);
     Ok(snapshot)
 }

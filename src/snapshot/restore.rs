@@ -130,6 +130,7 @@ impl Work<'_> {
             Self::neighs,
             Self::rules,
         ];
+        const ADDRS: usize = 4;
         let quiet = lacks.iter().any(disturbs);
         self.make_links()?;
         if quiet {
@@ -142,6 +143,11 @@ impl Work<'_> {
             }
             if number == 0 {
                 self.await_carriers()?;
+                self.say_up()?;
+            }
+            // A route may have an address as its source; and one that was put here quietly must not be looked at aloud.
+            if number == ADDRS && quiet {
+                self.await_addresses()?;
             }
         }
         let switches = |lack: &Lack| matches!(&lack.group, Group::Settings(_));
@@ -245,6 +251,14 @@ impl Work<'_> {
                 }
             }
         }
+        // Names may go round in a circle, so all that change are taken off first.
+        let renamed: Vec<u32> =
+            todo.iter().filter(|(.., item)| item.label() == "name").map(|(_, _, i, ..)| *i).collect();
+        for index in renamed.iter().filter(|_| renamed.len() > 1) {
+            if let Some(message) = link::set(*index, &Item::named("name", format!("netlab-{index}")), "") {
+                self.send(view, &Group::Link(*index), &message, 0);
+            }
+        }
         // Ports get the lowest free number, so they are plugged in in the order of their numbers.
         todo.sort_by_key(|(turn, port, index, ..)| (*turn, *port, *index));
         for (_, _, index, kind, item) in todo {
@@ -290,6 +304,31 @@ impl Work<'_> {
             waiting = still;
             std::thread::sleep(PAUSE);
         }
+    }
+
+    /// A link that got its carrier before it was up is not known to be up until somebody says so.
+    fn say_up(&mut self) -> Result<(), KernelError> {
+        let aims = self.aims;
+        for aim in aims {
+            let view = self.view(aim)?;
+            for (index, wanted, kind) in view.links() {
+                let is = view.now.attribute(index, "~operstate").unwrap_or_default();
+                if is == "0" && attribute(wanted, "~operstate").is_some_and(|s| s == "6") {
+                    let message = link::set(index, &Item::named("~operstate", "6"), &kind);
+                    message.and_then(|m| self.send(&view, &Group::Link(index), &m, 0));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until no address is tentative, which takes the kernel a moment even where it does not look for duplicates.
+    fn await_addresses(&mut self) -> Result<(), KernelError> {
+        let start = Instant::now();
+        while self.is_searching()? && start.elapsed() < PATIENCE / 2 {
+            std::thread::sleep(PAUSE);
+        }
+        Ok(())
     }
 
     fn settings(&mut self, view: &View<'_>) {

@@ -42,7 +42,7 @@ impl View<'_> {
     }
 
     pub(super) fn differs(&self, group: &Group) -> bool {
-        if self.hangs_in_the_air(group) {
+        if self.is_linkless(group) {
             return false;
         }
         let target = self.target(group);
@@ -69,23 +69,25 @@ impl View<'_> {
         self.aim.wanted.iter().find(|(g, _)| g == group).map_or(&[], |(_, items)| items.as_slice())
     }
 
-    /// Whether it belongs to a link that is not there: that it is not is said by its own group.
-    fn hangs_in_the_air(&self, group: &Group) -> bool {
-        match group.link() {
-            Some(link) if *group != Group::Link(link) => {
-                self.aim.scope.tables.contains(&Table::Links) && self.now.items(&Group::Link(link)).is_empty()
-            }
-            _ => false,
-        }
-    }
-
     /// What should be there and is not, or is otherwise.
     pub(super) fn missing(&self, group: &Group, target: &[Item]) -> Vec<Item> {
+        if self.is_linkless(group) {
+            return Vec::new();
+        }
         let is_missing = |item: &&Item| match self.now.item(group, item.key()) {
             Some(now) => !now.is_like(item),
             None => !matches!(group, Group::Settings(_)),
         };
         target.iter().filter(|i| !i.is_told()).filter(is_missing).cloned().collect()
+    }
+
+    /// Nothing can be set on a link that is not there; that it is not is said by its own group.
+    fn is_linkless(&self, group: &Group) -> bool {
+        group.link().is_some_and(|link| {
+            self.now.items(&Group::Link(link)).is_empty()
+                && *group != Group::Link(link)
+                && self.aim.scope.tables.contains(&Table::Links)
+        })
     }
 
     /// What should not be there and is: what the lab made, and what the kernel made anew although it had not been there.
@@ -105,7 +107,10 @@ impl View<'_> {
     /// was there, from another MAC; the route to a network to which there was none.
     pub(super) fn has_kernels_surplus(&self, group: &Group) -> bool {
         match group {
-            Group::Addrs { v6: true, .. } => self.wanted(group).iter().any(addr::is_kernels),
+            Group::Addrs { v6: true, link } => {
+                let own = self.wanted(&Group::Link(*link));
+                self.wanted(group).iter().any(addr::is_kernels) || attribute(own, "up").is_some_and(|up| up == "0")
+            }
             Group::Routes(_) => self.aim.scope.tables.contains(&Table::Addrs),
             _ => false,
         }
