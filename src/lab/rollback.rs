@@ -5,7 +5,9 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::moment::Moment;
 use super::objects::{LinkObject, Objects};
+use super::open::MOMENT;
 use super::proof::{Changes, Difference, Picture, Trail};
 use super::{Lab, Savepoint};
 use crate::action::link_del::{Doomed, delete_all};
@@ -92,7 +94,10 @@ impl Lab {
             self.have_others_follow(others, &begun);
         }
         let now = before.as_ref().and_then(|before| before.now(&mut self.kernel).ok());
-        let differences = before.zip(now).map(|(before, now)| self.unexplained(now.changes(&before)));
+        let mut differences = before.zip(now).map(|(before, now)| self.unexplained(now.changes(&before)));
+        if let Some(all) = &mut differences {
+            all.extend(self.differences_elsewhere());
+        }
         let mut ending = Ending { undoing, differences };
         let result = if ending.is_complete() {
             self.close(Outcome::Down).and_then(|()| self.forget())
@@ -384,6 +389,15 @@ impl Lab {
             changes.forgive(&Trail::of(&objects, &state, header.host));
         }
         changes.told()
+    }
+
+    /// How namespaces that were there before differ, if the lab was told to verify everything.
+    fn differences_elsewhere(&mut self) -> Vec<Difference> {
+        let Ok(before) = Moment::load(&self.store.dir(&self.header.lab).join(MOMENT)) else { return Vec::new() };
+        let now = Moment::take(&mut self.kernel);
+        let all = now.and_then(|now| now.differences(&before)).unwrap_or_default();
+        let elsewhere = all.into_iter().filter(|(name, _)| !name.is_empty());
+        elsewhere.map(|(name, d)| Difference { what: format!("{} in `{name}`", d.what), ..d }).collect()
     }
 
     /// What other labs remember of this lab's host.
