@@ -467,7 +467,9 @@ fn plan(steps: &[(u64, crate::journal::state::Step)], objects: &Objects) -> Vec<
             Subject::MakesNetns(_) => goes_spaces.push(*seq),
             Subject::MakesLink(key) if links.get(&key) != Some(&true) => goes_links.push(*seq),
             Subject::MakesLink(_) => {}
-            Subject::Link(key) if dying(&key.netns) || links.contains_key(&key) => {}
+            Subject::Link(key) if links.contains_key(&key) => {}
+            // One that was there before is moved back out of a namespace that goes, by the whole way that it came.
+            Subject::Link(key) if dying(&key.netns) && !matches!(step.action, Action::LinkMove(_)) => {}
             Subject::Netns(netns, link) if dying(&netns) || link.is_some_and(|l| links.contains_key(&l)) => {}
             _ => {
                 pieces.push(Piece::One(*seq));
