@@ -236,7 +236,7 @@ impl Host {
         });
         let fill = |text: &str| {
             let place = self.places[link.place];
-            let text = text.replace("@ip", &ip(place)).replace("@ns", place);
+            let text = text.replace("@ip", &ip(place)).replace("@ns", place).replace("@at", &format!("{at:02}"));
             let text = text.replace("@bridge", &ip(place).replacen("ip", "bridge", 1));
             let text = text.replace("@tc", &ip(place).replacen("ip", "tc", 1));
             let text = text.replace("@dev", &link.name).replace("@k", &link.k.to_string());
@@ -251,6 +251,7 @@ impl Host {
                 "four" => link.is_up && link.addrs.iter().any(|a| a.starts_with(&format!("10.{}.0.1/24", link.k))),
                 "six" => link.is_up && link.addrs.iter().any(|a| a.starts_with(&format!("2001:db8:{}::1/64", link.k))),
                 "ipv6" => link.mtu >= 1280,
+                "frames" => link.kind != "ifb",
                 "carrier" => self.has_carrier(link),
                 "other" => other.is_some(),
                 kind => link.kind == kind || link.addrs.iter().any(|a| *a == kind.replace("@k", &link.k.to_string())),

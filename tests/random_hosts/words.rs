@@ -40,7 +40,7 @@ pub(crate) const LINK_LINES: &[Thing] = &[
     ("", "@ip link set @dev group 7", ""),
     ("", "@ip link set @dev promisc on", "@dev.set(#{ promisc: false })"),
     ("", "@ip link set @dev allmulticast on", ""),
-    ("", "@ip maddr add 33:33:00:00:00:77 dev @dev", ""),
+    ("frames", "@ip maddr add 33:33:00:00:00:77 dev @dev", ""),
     (
         "up",
         "@ip neigh add 10.@k.0.77 lladdr 02:00:00:00:00:77 dev @dev nud permanent",
@@ -80,8 +80,8 @@ pub(crate) const PORT_OPTIONS: &[Thing] = &[
     ("", "@bridge link set dev @dev learning off", "@dev.set(#{ learning: true })"),
     ("", "@bridge link set dev @dev flood off mcast_flood off", "@dev.set(#{ flood: true })"),
     ("", "@bridge link set dev @dev isolated on", "@dev.set(#{ isolated: false, neigh_suppress: true })"),
-    ("", "@bridge fdb add 02:00:00:00:00:a@k dev @dev master static", "@dev.del_fdb(\"02:00:00:00:00:a@k\")"),
-    ("", "@bridge fdb add 02:00:00:00:00:b@k dev @dev master permanent", "@dev.fdb(\"02:00:00:00:00:b@k\")"),
+    ("", "@bridge fdb add 02:00:00:00:0a:@at dev @dev master static", "@dev.del_fdb(\"02:00:00:00:0a:@at\")"),
+    ("", "@bridge fdb add 02:00:00:00:0b:@at dev @dev master permanent", "@dev.fdb(\"02:00:00:00:0b:@at\")"),
 ];
 
 pub(crate) const ROUTES: &[Thing] = &[
@@ -134,12 +134,12 @@ pub(crate) const ROUTES: &[Thing] = &[
         "@ns.del_route(\"10.1@k.14.0/24\", #{ table: 100 })",
     ),
     (
-        "four",
+        "carrier four",
         "@ip nexthop add id @k0 via 10.@k.0.99 dev @dev; @ip route add 10.1@k.15.0/24 nhid @k0",
         "@ns.del_route(\"10.1@k.15.0/24\")",
     ),
     (
-        "four",
+        "carrier four",
         "@ip nexthop add id @k1 via 10.@k.0.99 dev @dev; @ip nexthop add id @k2 via 10.@k.0.98 dev @dev; @ip nexthop add id @k3 group @k1/@k2,2; @ip route add 10.1@k.16.0/24 nhid @k3",
         "@ns.del_route(\"10.1@k.16.0/24\")",
     ),
@@ -168,7 +168,7 @@ pub(crate) const ROUTES: &[Thing] = &[
         "@ns.del_route(\"fd01:@k:6::/64\")",
     ),
     (
-        "six",
+        "carrier six",
         "@ip -6 nexthop add id @k5 via 2001:db8:@k::99 dev @dev; @ip -6 route add fd01:@k:7::/64 nhid @k5",
         "@ns.del_route(\"fd01:@k:7::/64\")",
     ),
