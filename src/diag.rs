@@ -163,6 +163,8 @@ pub enum Code {
     Busy = 121,
     /// The kernel refused for a reason that only its own words tell.
     Refused = 122,
+    /// It could not be given back exactly, or would cut off whoever runs this; `--force` does it all the same.
+    CannotComeBack = 123,
 
     /// The script does not parse.
     Parse = 201,

@@ -9,4 +9,5 @@ pub mod lab;
 pub mod probe;
 pub mod report;
 pub mod script;
+pub mod snapshot;
 pub mod types;

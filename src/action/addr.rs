@@ -2,13 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::held::Held;
 use super::text::{Names, opt};
-use super::{After, Change, Context, Failure, Subject, Undone, deleted, failed};
+use super::{After, Change, Context, Failure, Subject, failed};
 use crate::diag::{Code, Diagnostic, KernelError, Result};
 use crate::kernel::addr::{self, AddrSpec};
 use crate::kernel::link::LinkKey;
 use crate::probe::state;
+use crate::snapshot::scope::Touch;
 use crate::types::name::IfName;
 
 /// An address is put on a link.
@@ -41,13 +41,8 @@ impl Change for AddrAdd {
         Ok(After::Nothing)
     }
 
-    fn undo(&self, _after: &After, ctx: &mut Context<'_>) -> Result<Undone> {
-        if !ctx.exists(self.link.netns) {
-            return Ok(Undone::Already);
-        }
-        let (message, flags) = addr::del(self.link.index, &self.addr);
-        let answer = ctx.socket(self.link.netns)?.change(message, flags);
-        deleted(answer, &format!("take {} from `{}`", self.addr.addr, self.dev))
+    fn touches(&self, _ctx: &mut Context<'_>) -> Result<Vec<Touch>> {
+        Ok(vec![Touch::Addrs(self.link)])
     }
 
     fn subject(&self) -> Subject {
@@ -76,9 +71,6 @@ pub struct AddrDel {
     pub dev: IfName,
     /// The address, as it was found.
     pub addr: AddrSpec,
-    /// What the link held, of which the kernel may drop more than the address, if it must be possible to go back.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub before: Option<Box<Held>>,
 }
 
 impl AddrDel {
@@ -102,15 +94,9 @@ impl Change for AddrDel {
         Ok(After::Nothing)
     }
 
-    fn undo(&self, _after: &After, ctx: &mut Context<'_>) -> Result<Undone> {
-        if let Some(before) = &self.before {
-            return before.give_back(self.link, ctx);
-        }
-        match self.opposite().apply(ctx) {
-            Ok(_) => Ok(Undone::Yes),
-            Err(Failure { error, .. }) if error.code == Code::AddressTaken => Ok(Undone::Already),
-            Err(Failure { error, .. }) => Err(error),
-        }
+    fn touches(&self, _ctx: &mut Context<'_>) -> Result<Vec<Touch>> {
+        // With a primary address its secondary ones go, and routes of other links that send from it.
+        Ok(vec![Touch::Addrs(self.link)])
     }
 
     fn subject(&self) -> Subject {

@@ -2,38 +2,23 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::held::Held;
-use super::link_add::{LinkAdd, is_ours};
+use super::link_add::is_ours;
 use super::text::Names;
 use super::{After, Change, Context, Failure, Subject, Undone, deleted, failed};
 use crate::diag::{Code, Diagnostic, Result};
 use crate::kernel::link::{self, LinkKey};
 use crate::kernel::space::NetnsCookie;
 use crate::probe::state::link::LinkState;
+use crate::snapshot::scope::Touch;
 use crate::types::name::IfName;
 
-/// A link that the lab made is deleted by the script.
+/// A link is deleted by the script.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LinkDel {
     /// The link.
     pub link: LinkKey,
     /// The link's name.
     pub dev: IfName,
-    /// How it can be made again, if it must be possible to give it back; then the links that sit on it and go with it.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub again: Vec<Again>,
-    /// Its ports, if it is a bridge, with what they held.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub ports: Vec<(LinkKey, Held)>,
-}
-
-/// A link as it is just before its end.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Again {
-    /// What makes it, bare, with its present names, ifindexes and places.
-    pub add: LinkAdd,
-    /// What its ends are and hold.
-    pub held: Vec<(LinkKey, Held)>,
 }
 
 impl Change for LinkDel {
@@ -51,28 +36,8 @@ impl Change for LinkDel {
         Ok(After::Nothing)
     }
 
-    fn undo(&self, _after: &After, ctx: &mut Context<'_>) -> Result<Undone> {
-        let here = link::get(ctx.socket(self.link.netns)?, self.link.index);
-        if self.again.is_empty() || here.is_ok_and(|m| LinkState::new(&m).ifname == self.dev.as_str()) {
-            return Ok(Undone::Already);
-        }
-        for again in &self.again {
-            again.add.apply(ctx).map_err(|failure| failure.error)?;
-        }
-        // All links are there before one is set up, so that each has its carrier and its routes can be made.
-        // A bridge takes the MAC of a port, unless it was given one, and makes its link-local address of it: so ports are first.
-        let held = || self.ports.iter().chain(self.again.iter().flat_map(|a| &a.held));
-        for (key, held) in held() {
-            let mut held = held.clone();
-            if held.bridge.is_some() {
-                held.link.mac = None;
-            }
-            held.give_back(*key, ctx)?;
-        }
-        for (key, held) in held() {
-            held.give_back(*key, ctx)?;
-        }
-        Ok(Undone::Yes)
+    fn touches(&self, _ctx: &mut Context<'_>) -> Result<Vec<Touch>> {
+        Ok(vec![Touch::Link(self.link, Vec::new())])
     }
 
     fn subject(&self) -> Subject {
@@ -81,10 +46,6 @@ impl Change for LinkDel {
 
     fn ip(&self, names: &Names) -> Vec<String> {
         vec![format!("{} link del {}", names.ip(self.link.netns), self.dev)]
-    }
-
-    fn by_hand(&self, names: &Names) -> Vec<String> {
-        self.again.iter().flat_map(|again| again.add.ip(names)).collect()
     }
 
     fn rhai(&self, names: &Names) -> String {

@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::held::Held;
 use super::text::Names;
 use super::{After, Change, Context, Failure, Subject, Undone, failed};
 use crate::diag::{Code, Diagnostic, Result};
 use crate::kernel::link::{self, LinkKey};
+use crate::snapshot::scope::Touch;
 use crate::types::name::IfName;
 
 /// A link is moved to another namespace.
@@ -18,15 +18,12 @@ pub struct LinkMove {
     pub to: LinkKey,
     /// Its name.
     pub dev: IfName,
-    /// What it held, if it must be possible to go back.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub before: Option<Box<Held>>,
 }
 
 impl Change for LinkMove {
     fn apply(&self, ctx: &mut Context<'_>) -> std::result::Result<After, Failure> {
         ctx.socket(self.to.netns).map_err(Failure::clean)?;
-        shift(self.from, self.to, ctx).map_err(|e| {
+        shift(self.from, self.to, None, ctx).map_err(|e| {
             Failure::clean(match e.errno {
                 libc::EEXIST => Diagnostic::new(
                     Code::NameTaken,
@@ -46,12 +43,21 @@ impl Change for LinkMove {
         Ok(After::Nothing)
     }
 
+    fn touches(&self, _ctx: &mut Context<'_>) -> Result<Vec<Touch>> {
+        Ok(vec![Touch::Link(self.from, Vec::new()), Touch::Link(self.to, Vec::new())])
+    }
+
+    /// Moves it back under the name that it had; what it held is given back afterwards. It may be gone: a namespace that
+    /// dies takes virtual links along.
     fn undo(&self, _after: &After, ctx: &mut Context<'_>) -> Result<Undone> {
-        let Some(before) = &self.before else { return Ok(Undone::Already) };
-        if ctx.exists(self.to.netns) && link::get(ctx.socket(self.to.netns)?, self.to.index).is_ok() {
-            shift(self.to, self.from, ctx).map_err(|e| failed(&format!("move `{}` back", self.dev), e))?;
+        if !ctx.exists(self.to.netns) || !ctx.exists(self.from.netns) {
+            return Ok(Undone::Already);
         }
-        before.give_back(self.from, ctx)
+        if link::get(ctx.socket(self.to.netns)?, self.to.index).is_err() {
+            return Ok(Undone::Already);
+        }
+        shift(self.to, self.from, Some(&self.dev), ctx).map_err(|e| failed(&format!("move `{}` back", self.dev), e))?;
+        Ok(Undone::Yes)
     }
 
     fn subject(&self) -> Subject {
@@ -67,7 +73,7 @@ impl Change for LinkMove {
     }
 
     fn by_hand(&self, names: &Names) -> Vec<String> {
-        LinkMove { from: self.to, to: self.from, dev: self.dev.clone(), before: None }.ip(names)
+        LinkMove { from: self.to, to: self.from, dev: self.dev.clone() }.ip(names)
     }
 
     fn rhai(&self, names: &Names) -> String {
@@ -75,9 +81,14 @@ impl Change for LinkMove {
     }
 }
 
-fn shift(from: LinkKey, to: LinkKey, ctx: &mut Context<'_>) -> std::result::Result<(), crate::diag::KernelError> {
+fn shift(
+    from: LinkKey,
+    to: LinkKey,
+    name: Option<&IfName>,
+    ctx: &mut Context<'_>,
+) -> std::result::Result<(), crate::diag::KernelError> {
     let lost = || crate::diag::KernelError::new("RTM_NEWLINK", libc::ENODEV);
     let target = ctx.kernel.target(from.netns, to.netns).ok_or_else(lost)?;
-    let (message, flags) = link::move_to(from.index, target, to.index, None);
+    let (message, flags) = link::move_to(from.index, target, to.index, name);
     ctx.kernel.socket(from.netns).ok_or_else(lost)?.change(message, flags)
 }

@@ -2,15 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::held::Held;
 use super::port::bridge_words;
 use super::text::{Names, on, opt};
-use super::{After, Change, Context, Failure, Subject, Undone, failed};
+use super::{After, Change, Context, Failure, Subject, failed};
 use crate::diag::{Code, Diagnostic, KernelError, Result};
 use crate::kernel::link::bridge::BridgeOptions;
 use crate::kernel::link::kind::{LinkKind, MacvlanMode};
 use crate::kernel::link::{self, LinkKey, LinkSet};
 use crate::kernel::netlink::Request;
+use crate::snapshot::scope::Touch;
 use crate::types::mac::Mac;
 use crate::types::name::IfName;
 
@@ -33,15 +33,12 @@ pub struct LinkChange {
     /// The senders that a source-mode macvlan lets in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub macs: Option<Vec<Mac>>,
-    /// What the link was and held, if it must be possible to go back; otherwise it goes with its maker.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub before: Option<Box<Held>>,
 }
 
 impl LinkChange {
     /// A change of nothing, to be filled in.
     pub fn new(link: LinkKey, dev: IfName, set: LinkSet) -> Self {
-        Self { link, dev, set, master_name: None, bridge: None, macs: None, before: None }
+        Self { link, dev, set, master_name: None, bridge: None, macs: None }
     }
 
     fn requests(&self) -> Vec<Request> {
@@ -68,11 +65,24 @@ impl Change for LinkChange {
         Ok(After::Nothing)
     }
 
-    fn undo(&self, _after: &After, ctx: &mut Context<'_>) -> Result<Undone> {
-        match &self.before {
-            Some(before) => before.give_back(self.link, ctx),
-            None => Ok(Undone::Already),
+    fn touches(&self, _ctx: &mut Context<'_>) -> Result<Vec<Touch>> {
+        let set = &self.set;
+        let names = [
+            ("up", set.up.is_some()),
+            ("mtu", set.mtu.is_some()),
+            ("mac", set.mac.is_some()),
+            ("name", set.name.is_some()),
+            ("master", set.master.is_some()),
+            ("alias", set.alias.is_some()),
+            ("txqlen", set.txqlen.is_some()),
+            ("promisc", set.promisc.is_some()),
+        ];
+        let holds = names.into_iter().filter(|(_, is_set)| *is_set).map(|(name, _)| name.to_owned()).collect();
+        let mut touches = vec![Touch::Link(self.link, holds)];
+        if let Some(master) = set.master.filter(|m| *m > 0) {
+            touches.push(Touch::Link(LinkKey { netns: self.link.netns, index: master }, Vec::new()));
         }
+        Ok(touches)
     }
 
     fn subject(&self) -> Subject {
@@ -111,13 +121,6 @@ impl Change for LinkChange {
             lines.push(format!("{ip} link set {} type macvlan macaddr set {}", self.dev, macs.join(" ")));
         }
         lines
-    }
-
-    fn by_hand(&self, names: &Names) -> Vec<String> {
-        let Some(before) = &self.before else { return Vec::new() };
-        let back =
-            LinkChange::new(self.link, self.set.name.clone().unwrap_or_else(|| self.dev.clone()), before.link.clone());
-        back.ip(names)
     }
 
     fn rhai(&self, names: &Names) -> String {

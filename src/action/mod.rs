@@ -5,7 +5,6 @@
 
 pub mod addr;
 pub mod file_put;
-pub mod held;
 pub mod holders;
 pub mod link_add;
 pub mod link_del;
@@ -20,15 +19,15 @@ pub mod rule;
 pub mod sysctl_set;
 pub mod text;
 
-use std::path::PathBuf;
-
 use serde::{Deserialize, Serialize};
 
 use crate::diag::{Code, Diagnostic, KernelError, Result};
 use crate::kernel::link::LinkKey;
-use crate::kernel::netlink::Socket;
+use crate::kernel::netlink::{Request, Socket};
 use crate::kernel::process::ProcessKey;
 use crate::kernel::space::{Kernel, NetnsCookie};
+use crate::snapshot::change::Changed;
+use crate::snapshot::scope::Touch;
 use crate::types::name::LabName;
 
 use self::holders::Holders;
@@ -79,11 +78,23 @@ pub trait Change {
     /// What the kernel said, and whether a part of it has happened all the same.
     fn apply(&self, ctx: &mut Context<'_>) -> std::result::Result<After, Failure>;
 
-    /// Takes it back, after looking; to do so twice, or when it never happened, changes nothing.
+    /// What it may change of what was there before, however indirectly: that is looked at before and after, and given back.
+    /// What it makes is not among it; see [`Change::undo`].
+    ///
+    /// # Errors
+    /// What the kernel said to a look.
+    fn touches(&self, _ctx: &mut Context<'_>) -> Result<Vec<Touch>> {
+        Ok(Vec::new())
+    }
+
+    /// Takes back what it made or moved, after looking; to do so twice, or when it never happened, changes nothing. Nothing
+    /// has to be done for what it merely changed.
     ///
     /// # Errors
     /// What the kernel said.
-    fn undo(&self, after: &After, ctx: &mut Context<'_>) -> Result<Undone>;
+    fn undo(&self, _after: &After, _ctx: &mut Context<'_>) -> Result<Undone> {
+        Ok(Undone::Already)
+    }
 
     /// What has to live on for the undo to be needed: it is skipped when that goes in the same rollback.
     fn subject(&self) -> Subject;
@@ -91,8 +102,10 @@ pub trait Change {
     /// The same as commands of iproute2.
     fn ip(&self, names: &Names) -> Vec<String>;
 
-    /// The commands by which a person can take it back.
-    fn by_hand(&self, names: &Names) -> Vec<String>;
+    /// The commands by which a person can take it back, unless that depends on what was there.
+    fn by_hand(&self, _names: &Names) -> Vec<String> {
+        Vec::new()
+    }
 
     /// The same as a call in a script.
     fn rhai(&self, names: &Names) -> String;
@@ -172,8 +185,13 @@ pub enum After {
     /// Nothing of interest.
     #[default]
     Nothing,
-    /// The settings as they were left, with all those that changed along.
-    Settings(Vec<(PathBuf, String)>),
+    /// What it changed of what was there before.
+    Changed {
+        /// When, in nanoseconds since the boot.
+        time: u64,
+        /// The groups of things that it changed.
+        changes: Vec<Changed>,
+    },
     /// The program that was started.
     Process(ProcessKey),
 }
@@ -233,6 +251,20 @@ pub(crate) fn deleted(answer: std::result::Result<(), KernelError>, what: &str) 
             Ok(Undone::Already)
         }
         Err(e) => Err(failed(what, e)),
+    }
+}
+
+/// Takes something away that has to be there; `what` is done, and `missing` said if there is no such thing.
+pub(crate) fn take_away(
+    (message, flags): Request,
+    netns: NetnsCookie,
+    (what, missing): (&str, String),
+    ctx: &mut Context<'_>,
+) -> std::result::Result<After, Failure> {
+    let answer = ctx.socket(netns).map_err(Failure::clean)?.change(message, flags);
+    match deleted(answer, what).map_err(Failure::clean)? {
+        Undone::Already => Err(Failure::clean(Diagnostic::new(Code::NoSuchEntry, missing))),
+        _ => Ok(After::Nothing),
     }
 }
 

@@ -3,11 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::text::Names;
-use super::{After, Change, Context, Failure, Subject, Undone, deleted, failed};
+use super::{After, Change, Context, Failure, Subject, failed};
 use crate::diag::{Code, Diagnostic, Result};
 use crate::kernel::link::LinkKey;
 use crate::kernel::neigh::{self, NeighSpec, Table};
 use crate::probe::state;
+use crate::snapshot::scope::Touch;
 use crate::types::name::IfName;
 
 /// An entry is made.
@@ -68,13 +69,8 @@ impl Change for NeighAdd {
         Ok(After::Nothing)
     }
 
-    fn undo(&self, _after: &After, ctx: &mut Context<'_>) -> Result<Undone> {
-        if !ctx.exists(self.link.netns) {
-            return Ok(Undone::Already);
-        }
-        let (message, flags) = neigh::del(self.link.index, &self.entry);
-        let answer = ctx.socket(self.link.netns)?.change(message, flags);
-        deleted(answer, &format!("delete the entry for {} on `{}`", who(&self.entry), self.dev))
+    fn touches(&self, _ctx: &mut Context<'_>) -> Result<Vec<Touch>> {
+        Ok(vec![Touch::Neighs(self.link)])
     }
 
     fn subject(&self) -> Subject {
@@ -122,21 +118,13 @@ impl NeighDel {
 
 impl Change for NeighDel {
     fn apply(&self, ctx: &mut Context<'_>) -> std::result::Result<After, Failure> {
-        match self.opposite().undo(&After::Nothing, ctx).map_err(Failure::clean)? {
-            Undone::Already => Err(Failure::clean(Diagnostic::new(
-                Code::NoSuchEntry,
-                format!("`{}` has no entry for {}", self.dev, who(&self.entry)),
-            ))),
-            _ => Ok(After::Nothing),
-        }
+        let what = format!("delete the entry for {} on `{}`", who(&self.entry), self.dev);
+        let missing = format!("`{}` has no entry for {}", self.dev, who(&self.entry));
+        super::take_away(neigh::del(self.link.index, &self.entry), self.link.netns, (&what, missing), ctx)
     }
 
-    fn undo(&self, _after: &After, ctx: &mut Context<'_>) -> Result<Undone> {
-        match self.opposite().apply(ctx) {
-            Ok(_) => Ok(Undone::Yes),
-            Err(Failure { error, .. }) if error.code == Code::EntryTaken => Ok(Undone::Already),
-            Err(Failure { error, .. }) => Err(error),
-        }
+    fn touches(&self, _ctx: &mut Context<'_>) -> Result<Vec<Touch>> {
+        Ok(vec![Touch::Neighs(self.link)])
     }
 
     fn subject(&self) -> Subject {

@@ -105,19 +105,24 @@ impl Change for NetnsAttach {
     }
 }
 
-/// A namespace loses its name, and dies with it unless somebody uses it.
+/// A namespace loses its name, and dies with it unless somebody uses it or it is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NetnsDel {
     /// The name.
     pub name: NsName,
     /// Which it is.
     pub cookie: NetnsCookie,
-    /// Whether this process keeps it open, so that the name can be given back.
+    /// Whether it is kept, so that the name can be given back: what dies with a namespace nobody can make again.
     pub keep: bool,
 }
 
 impl Change for NetnsDel {
     fn apply(&self, ctx: &mut Context<'_>) -> std::result::Result<After, Failure> {
+        if self.keep {
+            ctx.exists(self.cookie);
+            let fd = ctx.kernel.fd(self.cookie).ok_or_else(|| Failure::clean(super::gone(self.cookie)))?;
+            netns::keep(self.cookie, fd).map_err(|e| Failure::partial(broken(&self.name, "keep", &e)))?;
+        }
         match remove_name(&self.name, self.cookie, ctx).map_err(Failure::partial)? {
             Undone::Yes => {
                 if !self.keep {
@@ -125,7 +130,7 @@ impl Change for NetnsDel {
                 }
                 Ok(After::Nothing)
             }
-            _ => Err(Failure::clean(Diagnostic::new(
+            _ => Err(Failure::partial(Diagnostic::new(
                 Code::NoSuchNetns,
                 format!("the name `{}` does not stand for this namespace any more", self.name),
             ))),
@@ -136,11 +141,13 @@ impl Change for NetnsDel {
         if !self.keep || !ctx.exists(self.cookie) {
             return Ok(Undone::Already);
         }
-        match put_name(&self.name, self.cookie, ctx) {
-            Ok(()) => Ok(Undone::Yes),
-            Err(failure) if failure.error.code == Code::NameTaken => Ok(Undone::Already),
-            Err(failure) => Err(failure.error),
-        }
+        let undone = match put_name(&self.name, self.cookie, ctx) {
+            Ok(()) => Undone::Yes,
+            Err(failure) if failure.error.code == Code::NameTaken && self.has_name(ctx) => Undone::Already,
+            Err(failure) => return Err(failure.error),
+        };
+        netns::let_go(self.cookie).map_err(|e| broken(&self.name, "give back", &e))?;
+        Ok(undone)
     }
 
     fn subject(&self) -> Subject {
@@ -152,11 +159,24 @@ impl Change for NetnsDel {
     }
 
     fn by_hand(&self, _names: &Names) -> Vec<String> {
-        vec![format!("ip netns add {}", self.name)]
+        if !self.keep {
+            return vec![format!("ip netns add {}", self.name)];
+        }
+        vec![
+            format!("touch {}", netns::path(&self.name).display()),
+            format!("mount --bind {} {}", netns::kept_path(self.cookie).display(), netns::path(&self.name).display()),
+        ]
     }
 
     fn rhai(&self, _names: &Names) -> String {
         format!("get_netns(\"{}\").del()", self.name)
+    }
+}
+
+impl NetnsDel {
+    /// Whether the name stands for it.
+    fn has_name(&self, ctx: &mut Context<'_>) -> bool {
+        matches!(ctx.kernel.adopt_name(&self.name), Ok(Some(cookie)) if cookie == self.cookie)
     }
 }
 

@@ -3,12 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::text::{Names, bit, on, opt};
-use super::{After, Change, Context, Failure, Subject, Undone, deleted, failed};
+use super::{After, Change, Context, Failure, Subject, failed};
 use crate::diag::{Code, Diagnostic, KernelError, Result};
 use crate::kernel::link::bridge::{self, BridgeOptions, PortOptions, PortVlan};
 use crate::kernel::link::{self, LinkKey};
 use crate::kernel::space::NetnsCookie;
 use crate::probe::state::link::LinkState;
+use crate::snapshot::scope::Touch;
 use crate::types::name::IfName;
 
 /// Options of a port are set.
@@ -20,8 +21,6 @@ pub struct PortSet {
     pub dev: IfName,
     /// The options.
     pub set: PortOptions,
-    /// What they were.
-    pub before: PortOptions,
 }
 
 impl PortSet {
@@ -37,13 +36,8 @@ impl Change for PortSet {
         Ok(After::Nothing)
     }
 
-    fn undo(&self, _after: &After, ctx: &mut Context<'_>) -> Result<Undone> {
-        if !ctx.exists(self.link.netns) || link::get(ctx.socket(self.link.netns)?, self.link.index).is_err() {
-            return Ok(Undone::Already);
-        }
-        // Only what was set: the state of a port is the kernel's to choose unless somebody else chose it.
-        self.put(&self.before.only(&self.set), ctx)?;
-        Ok(Undone::Yes)
+    fn touches(&self, _ctx: &mut Context<'_>) -> Result<Vec<Touch>> {
+        Ok(vec![Touch::Port(self.link, Vec::new())])
     }
 
     fn subject(&self) -> Subject {
@@ -52,10 +46,6 @@ impl Change for PortSet {
 
     fn ip(&self, names: &Names) -> Vec<String> {
         vec![words(&self.dev, &self.set, self.link.netns, names)]
-    }
-
-    fn by_hand(&self, names: &Names) -> Vec<String> {
-        vec![words(&self.dev, &self.before, self.link.netns, names)]
     }
 
     fn rhai(&self, names: &Names) -> String {
@@ -85,13 +75,8 @@ impl Change for VlanAdd {
         Ok(After::Nothing)
     }
 
-    fn undo(&self, _after: &After, ctx: &mut Context<'_>) -> Result<Undone> {
-        if !ctx.exists(self.link.netns) {
-            return Ok(Undone::Already);
-        }
-        let (message, flags) = bridge::vlan_del(self.link.index, self.vlan, self.own);
-        let answer = ctx.socket(self.link.netns)?.change(message, flags);
-        deleted(answer, &format!("take VLAN {} from `{}`", self.vlan.vid.get(), self.dev))
+    fn touches(&self, _ctx: &mut Context<'_>) -> Result<Vec<Touch>> {
+        Ok(vec![Touch::Port(self.link, Vec::new())])
     }
 
     fn subject(&self) -> Subject {
@@ -132,17 +117,14 @@ impl VlanDel {
 
 impl Change for VlanDel {
     fn apply(&self, ctx: &mut Context<'_>) -> std::result::Result<After, Failure> {
-        match self.opposite().undo(&After::Nothing, ctx).map_err(Failure::clean)? {
-            Undone::Already => Err(Failure::clean(Diagnostic::new(
-                Code::NoSuchEntry,
-                format!("`{}` is not in VLAN {}", self.dev, self.vlan.vid.get()),
-            ))),
-            _ => Ok(After::Nothing),
-        }
+        let id = self.vlan.vid.get();
+        let what = format!("take VLAN {id} from `{}`", self.dev);
+        let missing = format!("`{}` is not in VLAN {id}", self.dev);
+        super::take_away(bridge::vlan_del(self.link.index, self.vlan, self.own), self.link.netns, (&what, missing), ctx)
     }
 
-    fn undo(&self, _after: &After, ctx: &mut Context<'_>) -> Result<Undone> {
-        self.opposite().apply(ctx).map(|_| Undone::Yes).map_err(|failure| failure.error)
+    fn touches(&self, _ctx: &mut Context<'_>) -> Result<Vec<Touch>> {
+        Ok(vec![Touch::Port(self.link, Vec::new())])
     }
 
     fn subject(&self) -> Subject {

@@ -1,16 +1,20 @@
 //! A route is made, put in another's place, or deleted.
 
-use netlink_packet_route::route::RouteMessage;
 use serde::{Deserialize, Serialize};
 
 use super::text::{Names, opt};
-use super::{After, Change, Context, Failure, Subject, Undone, failed};
+use super::{After, Change, Context, Failure, Subject, failed};
 use crate::diag::{Code, Diagnostic, KernelError, Result};
 use crate::kernel::link::LinkKey;
 use crate::kernel::route::{self, RouteKind, RouteSpec, TABLE_MAIN};
 use crate::kernel::space::NetnsCookie;
 use crate::probe::state;
 use crate::probe::state::Names as LinkNames;
+use crate::snapshot::group::RouteKey;
+use crate::snapshot::scope::Touch;
+
+/// What IPv6 gives to a route without a metric (`IP6_RT_PRIO_USER`).
+const METRIC_V6: u32 = 1024;
 
 /// A route is made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,13 +43,8 @@ impl Change for RouteAdd {
         Ok(After::Nothing)
     }
 
-    fn undo(&self, _after: &After, ctx: &mut Context<'_>) -> Result<Undone> {
-        if !ctx.exists(self.netns) || find(self.netns, &self.route, ctx)?.is_none() {
-            return Ok(Undone::Already);
-        }
-        let (message, flags) = route::del(&self.route);
-        let answer = ctx.socket(self.netns)?.change(message, flags);
-        super::deleted(answer, &format!("delete the route to {}", self.route.dst))
+    fn touches(&self, _ctx: &mut Context<'_>) -> Result<Vec<Touch>> {
+        Ok(vec![Touch::Routes(self.netns, key(&self.route), self.route.dev)])
     }
 
     fn subject(&self) -> Subject {
@@ -75,9 +74,6 @@ pub struct RouteReplace {
     /// The name of the link in `route.dev`, for the text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dev: Option<String>,
-    /// The one that was there.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub before: Option<RouteSpec>,
 }
 
 impl Change for RouteReplace {
@@ -88,48 +84,18 @@ impl Change for RouteReplace {
         Ok(After::Nothing)
     }
 
-    fn undo(&self, _after: &After, ctx: &mut Context<'_>) -> Result<Undone> {
-        if !ctx.exists(self.netns) {
-            return Ok(Undone::Already);
-        }
-        let Some(now) = replaced(self.netns, &self.route, ctx).unwrap_or(None) else {
-            return Ok(match &self.before {
-                Some(_) => Undone::Theirs(format!("the route to {} was deleted since", self.route.dst)),
-                None => Undone::Already,
-            });
-        };
-        if self.before.as_ref() == Some(&now) {
-            return Ok(Undone::Already);
-        }
-        if (now.via, now.dev.or(self.route.dev)) != (self.route.via, self.route.dev.or(now.dev)) {
-            return Ok(Undone::Theirs(format!("the route to {} was changed since", self.route.dst)));
-        }
-        let (message, flags) = match &self.before {
-            // `replace` keeps the place among routes of the same metric, which `add` after `del` does not.
-            Some(before) => route::replace(before),
-            None => route::del(&self.route),
-        };
-        let answer = ctx.socket(self.netns)?.change(message, flags);
-        super::deleted(answer, &format!("give back the route to {}", self.route.dst))
+    fn touches(&self, _ctx: &mut Context<'_>) -> Result<Vec<Touch>> {
+        // What it replaces may lead over another link.
+        Ok(vec![Touch::Routes(self.netns, key(&self.route), None)])
     }
 
     fn subject(&self) -> Subject {
-        match self.before {
-            Some(_) => Subject::Netns(self.netns, None),
-            None => subject(self.netns, &self.route),
-        }
+        // What it replaces may lead over another link, and does not go with this one.
+        Subject::Netns(self.netns, None)
     }
 
     fn ip(&self, names: &Names) -> Vec<String> {
         vec![format!("{} replace {}", ip(self.netns, &self.route, names), words(&self.route, self.dev.as_deref()))]
-    }
-
-    fn by_hand(&self, names: &Names) -> Vec<String> {
-        let (verb, route) = match &self.before {
-            Some(before) => ("replace", before),
-            None => ("del", &self.route),
-        };
-        vec![format!("{} {verb} {}", ip(self.netns, route, names), words(route, None))]
     }
 
     fn rhai(&self, names: &Names) -> String {
@@ -159,13 +125,8 @@ impl Change for RouteDel {
         Ok(After::Nothing)
     }
 
-    fn undo(&self, _after: &After, ctx: &mut Context<'_>) -> Result<Undone> {
-        let (message, flags) = route::add(&self.route);
-        match ctx.socket(self.netns)?.change(message, flags) {
-            Ok(()) => Ok(Undone::Yes),
-            Err(e) if e.errno == libc::EEXIST => Ok(Undone::Already),
-            Err(e) => Err(failed(&format!("give back the route to {}", self.route.dst), e)),
-        }
+    fn touches(&self, _ctx: &mut Context<'_>) -> Result<Vec<Touch>> {
+        Ok(vec![Touch::Routes(self.netns, key(&self.route), self.route.dev)])
     }
 
     fn subject(&self) -> Subject {
@@ -192,8 +153,7 @@ impl Change for RouteDel {
 pub fn find(netns: NetnsCookie, wanted: &RouteSpec, ctx: &mut Context<'_>) -> Result<Option<RouteSpec>> {
     let v6 = wanted.dst.addr.is_ipv6();
     let dump = route::dump(ctx.socket(netns)?, v6).map_err(|e| failed("list the routes", e))?;
-    // IPv6 gives 1024 to a route without a metric.
-    let metric = |m: Option<u32>| m.unwrap_or(if v6 { 1024 } else { 0 });
+    let metric = |m: Option<u32>| m.unwrap_or(if v6 { METRIC_V6 } else { 0 });
     Ok(dump.iter().filter_map(RouteSpec::read).find(|r| {
         r.dst == wanted.dst
             && r.table.unwrap_or(TABLE_MAIN) == wanted.table.unwrap_or(TABLE_MAIN)
@@ -201,42 +161,6 @@ pub fn find(netns: NetnsCookie, wanted: &RouteSpec, ctx: &mut Context<'_>) -> Re
             // IPv6 keeps routes of one metric side by side, by their gateways.
             && (!v6 || wanted.via.is_none() || r.via == wanted.via)
     }))
-}
-
-/// The route that another one would be put in the place of: the first with the same destination, table and metric, whatever
-/// its gateway, and for IPv6 rather one that also has a gateway or also has none (`fib6_add_rt2node`).
-///
-/// # Errors
-/// `NL0115` for one that could not be given back; what the kernel said.
-pub fn replaced(netns: NetnsCookie, wanted: &RouteSpec, ctx: &mut Context<'_>) -> Result<Option<RouteSpec>> {
-    let v6 = wanted.dst.addr.is_ipv6();
-    let dump = route::dump(ctx.socket(netns)?, v6).map_err(|e| failed("list the routes", e))?;
-    let in_place: Vec<_> = dump.iter().filter(|m| stands_in(m, wanted)).collect();
-    let has_gateway = |spec: &RouteSpec| spec.via.is_some() || spec.nexthops.iter().any(|h| h.via.is_some());
-    let like = |m: &&&RouteMessage| RouteSpec::read_any(m).is_some_and(|r| has_gateway(&r) == has_gateway(wanted));
-    let Some(message) = in_place.iter().find(|m| !v6 || like(m)).or(in_place.first()) else { return Ok(None) };
-    RouteSpec::read_any(message).map(Some).ok_or_else(|| {
-        Diagnostic::new(
-            Code::NotOurs,
-            format!("the route to {} that is there has options that netlab cannot give back", wanted.dst),
-        )
-        .help("use another metric, so that both are there")
-    })
-}
-
-/// Whether a route has the same destination, table and metric.
-fn stands_in(message: &RouteMessage, wanted: &RouteSpec) -> bool {
-    let v6 = wanted.dst.addr.is_ipv6();
-    let state = state::route::RouteState::new(message, v6, &LinkNames::default());
-    let is_made = !matches!(state.kind, Some("local" | "broadcast" | "multicast" | "anycast"));
-    // IPv6 gives 1024 to a route without a metric.
-    let metric = |m: Option<u32>| m.unwrap_or(if v6 { 1024 } else { 0 });
-    // A route for one type of service stands beside the others.
-    message.header.tos == 0
-        && (is_made || wanted.kind == RouteKind::Local)
-        && state.prefix == wanted.dst
-        && state.table == wanted.table.unwrap_or(TABLE_MAIN)
-        && metric(state.metric) == metric(wanted.metric)
 }
 
 /// The error for a route that is not there.
@@ -250,6 +174,18 @@ fn taken(route: &RouteSpec, there: Option<&RouteSpec>) -> Box<Diagnostic> {
     let via = there.and_then(|r| r.via).map_or_else(String::new, |via| format!(", via {via}"));
     Diagnostic::new(Code::EntryTaken, format!("there is {what} already{via}"))
         .help("use #{ replace: true } to put yours in its place, or another metric to have both")
+}
+
+/// By what the kernel tells a route apart from others.
+fn key(route: &RouteSpec) -> RouteKey {
+    let v6 = route.dst.addr.is_ipv6();
+    RouteKey {
+        v6,
+        table: route.table.unwrap_or(TABLE_MAIN),
+        dst: format!("{}/{}", route.dst.addr, route.dst.len),
+        tos: 0,
+        metric: route.metric.unwrap_or(if v6 { METRIC_V6 } else { 0 }),
+    }
 }
 
 fn subject(netns: NetnsCookie, route: &RouteSpec) -> Subject {

@@ -3,11 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::text::{Names, opt};
-use super::{After, Change, Context, Failure, Subject, Undone, deleted, failed};
+use super::{After, Change, Context, Failure, Subject, failed};
 use crate::diag::{Code, Diagnostic, Result};
 use crate::kernel::route::RouteKind;
 use crate::kernel::rule::{self, RuleSpec};
 use crate::kernel::space::NetnsCookie;
+use crate::snapshot::scope::Touch;
 
 /// A rule is made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,13 +37,8 @@ impl Change for RuleAdd {
         Ok(After::Nothing)
     }
 
-    fn undo(&self, _after: &After, ctx: &mut Context<'_>) -> Result<Undone> {
-        if !ctx.exists(self.netns) {
-            return Ok(Undone::Already);
-        }
-        let (message, flags) = rule::del(&self.rule);
-        let answer = ctx.socket(self.netns)?.change(message, flags);
-        deleted(answer, &format!("delete the rule `{}`", words(&self.rule)))
+    fn touches(&self, _ctx: &mut Context<'_>) -> Result<Vec<Touch>> {
+        Ok(vec![Touch::Rules(self.netns, self.rule.v6, self.rule.priority)])
     }
 
     fn subject(&self) -> Subject {
@@ -88,21 +84,13 @@ impl RuleDel {
 
 impl Change for RuleDel {
     fn apply(&self, ctx: &mut Context<'_>) -> std::result::Result<After, Failure> {
-        match self.opposite().undo(&After::Nothing, ctx).map_err(Failure::clean)? {
-            Undone::Already => Err(Failure::clean(Diagnostic::new(
-                Code::NoSuchEntry,
-                format!("there is no rule `{}`", words(&self.rule)),
-            ))),
-            _ => Ok(After::Nothing),
-        }
+        let what = format!("delete the rule `{}`", words(&self.rule));
+        let missing = format!("there is no rule `{}`", words(&self.rule));
+        super::take_away(rule::del(&self.rule), self.netns, (&what, missing), ctx)
     }
 
-    fn undo(&self, _after: &After, ctx: &mut Context<'_>) -> Result<Undone> {
-        match self.opposite().apply(ctx) {
-            Ok(_) => Ok(Undone::Yes),
-            Err(Failure { error, .. }) if error.code == Code::EntryTaken => Ok(Undone::Already),
-            Err(Failure { error, .. }) => Err(error),
-        }
+    fn touches(&self, _ctx: &mut Context<'_>) -> Result<Vec<Touch>> {
+        Ok(vec![Touch::Rules(self.netns, self.rule.v6, self.rule.priority)])
     }
 
     fn subject(&self) -> Subject {

@@ -1,17 +1,18 @@
-//! A setting under /proc/sys/net is written; some settings write others along, which are given back too.
+//! A setting under /proc/sys/net is written; some settings write others along.
 
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::held::Held;
-use super::holders::Release;
 use super::text::Names;
-use super::{After, Change, Context, Failure, Subject, Undone, failed};
+use super::{After, Change, Context, Failure, Subject, failed};
 use crate::diag::{Code, Diagnostic, KernelError, Result};
 use crate::kernel::link::LinkKey;
 use crate::kernel::space::NetnsCookie;
 use crate::kernel::sysctl;
+use crate::snapshot::group::Of;
+use crate::snapshot::scope::Touch;
+use crate::snapshot::{link, setting};
 
 /// A setting is written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,166 +23,49 @@ pub struct SysctlSet {
     pub path: PathBuf,
     /// The new value.
     pub value: String,
-    /// What it was, with all that it changes along; empty if the namespace goes with the lab.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub before: Vec<(PathBuf, String)>,
-    /// The number by which the lab holds it, if others may need it too.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub held: Option<u64>,
-    /// What links held that lose things by it, in a namespace of the lab's own.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub links: Vec<(LinkKey, Held)>,
 }
 
 impl SysctlSet {
-    fn key(&self) -> String {
-        // Two names of one switch: labs that use one each still hold the same thing.
-        let all = Path::new(sysctl::ROOT).join("net/ipv4/conf/all/forwarding");
-        let is_switch = self.path == Path::new(sysctl::ROOT).join("net/ipv4/ip_forward");
-        format!("{} {}", self.netns, if is_switch { &all } else { &self.path }.display())
-    }
-
     fn leaf(&self) -> String {
         self.path.strip_prefix(sysctl::ROOT).unwrap_or(&self.path).display().to_string()
     }
 
-    /// Reads this setting and all that writing it would change along.
+    /// Reads a setting.
     ///
     /// # Errors
     /// `NL0117` if there is no such setting.
-    pub fn look(netns: NetnsCookie, path: &Path, ctx: &mut Context<'_>) -> Result<Vec<(PathBuf, String)>> {
+    pub fn look(netns: NetnsCookie, path: &Path, ctx: &mut Context<'_>) -> Result<String> {
         ctx.exists(netns);
         let fd = ctx.kernel.fd(netns).ok_or_else(|| super::gone(netns))?;
-        let own = sysctl::read(fd, path).map_err(|e| explain(path, "", e))?;
-        let mut values = vec![(path.to_owned(), own)];
-        let along = along(path)
-            .into_iter()
-            .flat_map(|(family, leaf)| sysctl::siblings(fd, family, &leaf).unwrap_or_default())
-            .filter(|p| p != path)
-            .collect::<Vec<_>>();
-        let read = sysctl::read_all(fd, &along).unwrap_or_default();
-        values.extend(along.into_iter().zip(read).filter_map(|(path, value)| Some((path, value?))));
-        Ok(values)
-    }
-
-    fn write(&self, value: &str, ctx: &mut Context<'_>) -> std::result::Result<(), KernelError> {
-        let gone = || KernelError::new(format!("write {}", self.path.display()), libc::ENOENT);
-        sysctl::write(ctx.kernel.fd(self.netns).ok_or_else(gone)?, &self.path, value)
-    }
-
-    /// What of `back` is to be given back, or why nothing is. What somebody set since stays theirs, although the switch
-    /// writes over it. `is_begun`: an undo was killed that had begun, so some may be as the switch left them.
-    fn decide(
-        &self,
-        back: &[(PathBuf, String)],
-        after: &After,
-        is_begun: bool,
-        ctx: &mut Context<'_>,
-    ) -> Result<std::result::Result<Vec<(PathBuf, String)>, Undone>> {
-        let Some((_, value)) = back.first() else { return Ok(Err(Undone::Already)) };
-        let now = Self::look(self.netns, &self.path, ctx)?;
-        let left: &[(PathBuf, String)] = if let After::Settings(left) = after { left } else { &[] };
-        let current = of(&now, &self.path).unwrap_or_default();
-        let ours = of(left, &self.path).unwrap_or_else(|| self.value.clone());
-        if current != *value && current != ours {
-            return Ok(Err(Undone::Theirs(format!("{} was {ours} and is {current} now", self.leaf()))));
-        }
-        let along = back.iter().skip(1).map(|(path, before)| match (of(&now, path), of(left, path)) {
-            (Some(theirs), Some(left)) if theirs != left && !(is_begun && theirs == switched(path, value)) => {
-                (path.clone(), theirs)
-            }
-            _ => (path.clone(), before.clone()),
-        });
-        Ok(Ok(std::iter::once((self.path.clone(), value.clone())).chain(along).collect()))
-    }
-
-    /// Writes what is not so yet: the switch first, since it writes the others along.
-    fn write_all(&self, wanted: &[(PathBuf, String)], ctx: &mut Context<'_>) -> Result<Undone> {
-        let Some(((_, value), along)) = wanted.split_first() else { return Ok(Undone::Already) };
-        let mut changed = false;
-        if of(&Self::look(self.netns, &self.path, ctx)?, &self.path).is_some_and(|now| now != *value) {
-            self.write(value, ctx).map_err(|e| explain(&self.path, value, e))?;
-            changed = true;
-        }
-        let now = Self::look(self.netns, &self.path, ctx)?;
-        for (path, value) in along {
-            if of(&now, path).is_some_and(|now| now != *value) {
-                let fd = ctx.kernel.fd(self.netns).ok_or_else(|| super::gone(self.netns))?;
-                sysctl::write(fd, path, value).map_err(|e| explain(path, value, e))?;
-                changed = true;
-            }
-        }
-        Ok(if changed { Undone::Yes } else { Undone::Already })
-    }
-
-    fn give_back(&self, back: &[(PathBuf, String)], after: &After, ctx: &mut Context<'_>) -> Result<Undone> {
-        match self.decide(back, after, false, ctx)? {
-            Ok(wanted) => self.write_all(&wanted, ctx),
-            Err(undone) => Ok(undone),
-        }
-    }
-
-    /// The same for what labs share. What it decides is written down before the switch destroys the grounds.
-    fn give_back_held(
-        &self,
-        seq: u64,
-        found: &[(PathBuf, String)],
-        after: &After,
-        is_begun: bool,
-        ctx: &mut Context<'_>,
-    ) -> Result<Undone> {
-        match self.decide(found, after, is_begun, ctx)? {
-            Ok(wanted) => {
-                if !is_begun && wanted.len() > 1 {
-                    ctx.holders.settle((ctx.lab, seq), &self.key(), wanted.clone())?;
-                }
-                self.write_all(&wanted, ctx)
-            }
-            Err(undone) => Ok(undone),
-        }
+        sysctl::read(fd, path).map_err(|e| explain(path, "", e))
     }
 }
 
 impl Change for SysctlSet {
-    fn apply(&self, ctx: &mut Context<'_>) -> std::result::Result<After, Failure> {
-        ctx.exists(self.netns);
-        let _turn = self.held.map(|_| ctx.holders.turn()).transpose().map_err(Failure::clean)?;
-        if let Some(seq) = self.held {
-            // Looked at again: a lab that goes may have given it back since `before`.
-            let found = Self::look(self.netns, &self.path, ctx).map_err(Failure::clean)?;
-            ctx.holders.hold((ctx.lab, seq), &self.key(), found).map_err(Failure::partial)?;
-        }
-        self.write(&self.value, ctx).map_err(|e| Failure::partial(explain(&self.path, &self.value, e)))?;
-        if self.before.is_empty() {
-            return Ok(After::Nothing);
-        }
-        Self::look(self.netns, &self.path, ctx).map(After::Settings).map_err(Failure::partial)
+    fn check(&self, ctx: &mut Context<'_>) -> Result<()> {
+        Self::look(self.netns, &self.path, ctx).map(|_| ())
     }
 
-    fn undo(&self, after: &After, ctx: &mut Context<'_>) -> Result<Undone> {
-        let Some(seq) = self.held else {
-            if !ctx.exists(self.netns) {
-                return Ok(Undone::Already);
-            }
-            let undone = self.give_back(&self.before, after, ctx)?;
-            for (key, held) in &self.links {
-                held.give_back(*key, ctx)?;
-            }
-            return Ok(undone);
-        };
-        let (key, _turn) = (self.key(), ctx.holders.turn()?);
-        let undone = if !ctx.exists(self.netns) {
-            Undone::Already
-        } else {
-            match ctx.holders.look((ctx.lab, seq), &key)? {
-                Release::NotHeld => return Ok(Undone::Already),
-                Release::Covered => Undone::Yes,
-                Release::Back(found) => self.give_back_held(seq, &found, after, false, ctx)?,
-                Release::Settled(wanted) => self.give_back_held(seq, &wanted, after, true, ctx)?,
-            }
-        };
-        ctx.holders.release((ctx.lab, seq), &key)?;
-        Ok(undone)
+    fn apply(&self, ctx: &mut Context<'_>) -> std::result::Result<After, Failure> {
+        ctx.exists(self.netns);
+        let fd = ctx.kernel.fd(self.netns).ok_or_else(|| Failure::clean(super::gone(self.netns)))?;
+        let written = sysctl::write(fd, &self.path, &self.value);
+        written.map_err(|e| Failure::clean(explain(&self.path, &self.value, e)))?;
+        Ok(After::Nothing)
+    }
+
+    fn touches(&self, ctx: &mut Context<'_>) -> Result<Vec<Touch>> {
+        let links = link::dump(ctx.socket(self.netns)?).map_err(|e| failed("list the links", e))?;
+        let (of, name) = setting::place(&self.path, &link::names(&links));
+        let indexes: Vec<u32> = links.iter().map(link::index).collect();
+        let along = along(of, &name, &indexes);
+        let mut touches = vec![Touch::Settings(self.netns, (of, name.clone()), along)];
+        if takes_away(&name) {
+            let is_meant = |index: &&u32| of == Of::Link(**index) || of == Of::All;
+            let keys = indexes.iter().filter(is_meant).map(|index| LinkKey { netns: self.netns, index: *index });
+            touches.extend(keys.map(|key| Touch::Link(key, Vec::new())));
+        }
+        Ok(touches)
     }
 
     fn subject(&self) -> Subject {
@@ -192,50 +76,41 @@ impl Change for SysctlSet {
         vec![format!("{}sysctl -w {}={:?}", names.exec(self.netns), self.leaf(), self.value)]
     }
 
-    fn by_hand(&self, names: &Names) -> Vec<String> {
-        let line = |(path, value): &(PathBuf, String)| {
-            let leaf = path.strip_prefix(sysctl::ROOT).unwrap_or(path).display().to_string();
-            format!("{}sysctl -w {leaf}={value:?}", names.exec(self.netns))
-        };
-        self.before.first().map(line).into_iter().collect()
-    }
-
     fn rhai(&self, names: &Names) -> String {
         format!("{}.sysctl({:?}, {:?})", names.handle(self.netns), self.leaf(), self.value)
     }
 }
 
-fn of(values: &[(PathBuf, String)], path: &Path) -> Option<String> {
-    values.iter().find(|(p, _)| p == path).map(|(_, value)| value.clone())
-}
-
-/// What a switch that is set to `value` makes of one that changes along, see [`along`].
-fn switched(path: &Path, value: &str) -> String {
-    match (path.ends_with("accept_redirects"), value) {
-        (true, "0") => "1".into(),
-        (true, _) => "0".into(),
-        (false, value) => value.into(),
-    }
-}
-
-/// Which groups of settings the kernel writes when this one is written: the families and leaves of conf/*/LEAF.
+/// Which settings the kernel writes when this one is written.
 ///
-/// `ip_forward` and `conf/all/forwarding` are one switch that writes every link's `forwarding` and turns
+/// `ip_forward` and `conf/all/forwarding` are one switch that writes every link's `forwarding` and turns `all`'s
 /// `accept_redirects` the other way (net/ipv4/devinet.c, `inet_forward_change`). Values of `all` and `default` go to the
 /// links as well, for some leaves at once and for others only to links that were never set.
-fn along(path: &Path) -> Vec<(&'static str, String)> {
-    let parts: Vec<&str> = path.iter().filter_map(|p| p.to_str()).skip(3).collect();
-    match parts.as_slice() {
-        ["net", "ipv4", "ip_forward"] | ["net", "ipv4", "conf", "all", "forwarding"] => {
-            vec![("ipv4", "forwarding".into()), ("ipv4", "accept_redirects".into())]
-        }
-        ["net", "ipv4", "conf", "all" | "default", leaf] => vec![("ipv4", (*leaf).into())],
-        ["net", "ipv6", "conf", "all" | "default", leaf] => vec![("ipv6", (*leaf).into())],
-        _ => Vec::new(),
+fn along(of: Of, name: &str, links: &[u32]) -> Vec<(Of, String)> {
+    if !matches!(of, Of::All | Of::Default) {
+        return Vec::new();
     }
+    let everywhere = [Of::All, Of::Default].into_iter().chain(links.iter().map(|index| Of::Link(*index)));
+    let mut along: Vec<(Of, String)> = everywhere.filter(|o| *o != of).map(|o| (o, name.to_owned())).collect();
+    if of == Of::All && name == "ipv4/conf/forwarding" {
+        along.push((Of::All, "ipv4/conf/accept_redirects".into()));
+    }
+    along
 }
 
-/// What a refused setting means.
+/// Whether more may go by it than settings: addresses, routes, neighbours.
+fn takes_away(name: &str) -> bool {
+    matches!(
+        name,
+        "ipv6/conf/disable_ipv6"
+            | "ipv6/conf/addr_gen_mode"
+            | "ipv6/conf/ignore_routes_with_linkdown"
+            // A router forgets the default routes that other routers told it.
+            | "ipv6/conf/forwarding"
+            | "ipv6/conf/use_tempaddr"
+    )
+}
+
 /// The setting beside it whose name is nearest, as dots write it.
 fn nearest_setting(path: &Path) -> Option<String> {
     let (folder, wrong) = (path.parent()?, path.file_name()?.to_str()?);
@@ -245,6 +120,7 @@ fn nearest_setting(path: &Path) -> Option<String> {
     Some(folder.join(near).strip_prefix(sysctl::ROOT).ok()?.display().to_string().replace('/', "."))
 }
 
+/// What a refused setting means.
 fn explain(path: &Path, value: &str, error: KernelError) -> Box<Diagnostic> {
     let leaf = path.strip_prefix(sysctl::ROOT).unwrap_or(path).display().to_string().replace('/', ".");
     match error.errno {
@@ -276,10 +152,10 @@ mod tests {
 
     #[test]
     fn which_settings_change_along() {
-        let of = |key| along(&sysctl::path(key).unwrap());
-        assert_eq!(of("net.ipv4.ip_forward").len(), 2);
-        assert_eq!(of("net.ipv6.conf.all.forwarding"), vec![("ipv6", "forwarding".to_owned())]);
-        assert_eq!(of("net.ipv4.conf.eth0.forwarding"), vec![]);
-        assert_eq!(of("net.core.somaxconn"), vec![]);
+        let of = |of, name: &str| along(of, name, &[1, 7]);
+        assert_eq!(of(Of::All, "ipv4/conf/forwarding").len(), 4);
+        assert_eq!(of(Of::Default, "ipv6/conf/hop_limit").len(), 3);
+        assert_eq!(of(Of::Link(7), "ipv4/conf/forwarding"), vec![]);
+        assert_eq!(of(Of::Netns, "net/core/somaxconn"), vec![]);
     }
 }

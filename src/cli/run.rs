@@ -42,7 +42,10 @@ pub struct Args {
     /// End and roll back after this time.
     #[arg(long, value_name = "SECONDS")]
     pub timeout: Option<f64>,
-    /// Compare all settings of the host as well, after a rollback and at `down`.
+    /// Do also what cannot be taken back exactly, or would cut off whoever runs this.
+    #[arg(long)]
+    pub force: bool,
+    /// Compare all that the host holds, after a rollback and at `down`.
     #[arg(long)]
     pub verify: bool,
     /// Print errors only.
@@ -87,6 +90,7 @@ pub fn run(args: Args) -> Result<u8> {
     let begun = Instant::now();
     let new = NewLab { name, file: found.file, script: found.text, args: args.args.clone(), verify: args.verify };
     let mut lab = Lab::create(new, store, stop.clone())?;
+    lab.force = args.force;
     lab.deadline = timeout.map(|t| begun + t);
     let steps = Steps::new(args.quiet || args.json, args.explain);
     lab.listen(steps.listener());

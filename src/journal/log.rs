@@ -142,7 +142,7 @@ mod tests {
             read(&path)
                 .unwrap_err()
                 .message
-                .ends_with("it has version 99, this netlab reads version 1; netlab 9.9 wrote it and can undo it")
+                .ends_with("it has version 99, this netlab reads version 2; netlab 9.9 wrote it and can undo it")
         );
         fs::write(&path, "").unwrap();
         let mut log = Log::resume(&path).unwrap();

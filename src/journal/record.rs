@@ -5,10 +5,12 @@ use serde::{Deserialize, Serialize};
 use crate::action::{Action, After};
 use crate::diag::{Diagnostic, Site};
 use crate::kernel::space::NetnsCookie;
+use crate::snapshot::aim::Aim;
+use crate::snapshot::change::Seen;
 use crate::types::name::LabName;
 
 /// The version of the journal's form that this program writes. It reads this one and no other.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// One line of a journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +26,9 @@ pub enum Record {
         site: Site,
         /// The action.
         action: Box<Action>,
+        /// What was there, as far as the action can reach, if it has to come back.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        seen: Vec<Seen>,
     },
     /// It has been done.
     Done {
@@ -39,6 +44,14 @@ pub enum Record {
         seq: u64,
         /// Why.
         error: Box<Diagnostic>,
+    },
+    /// What the undo of all steps from one on is going to give back. It has been decided, and what it was decided by is
+    /// about to change.
+    Aimed {
+        /// The first of the steps.
+        from: u64,
+        /// What will be there.
+        aims: Vec<Aim>,
     },
     /// These are about to be undone.
     UndoStarted {

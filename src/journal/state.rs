@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use super::record::{Header, Outcome, Record};
 use crate::action::{Action, After};
 use crate::diag::{Code, Diagnostic, Result, Site};
+use crate::snapshot::aim::Aim;
+use crate::snapshot::change::Seen;
 
 /// A journal read to some line.
 #[derive(Debug, Clone, Default)]
@@ -13,6 +15,8 @@ pub struct State {
     pub header: Option<Header>,
     /// What was begun, by number.
     pub steps: BTreeMap<u64, Step>,
+    /// What an undo that was begun is going to give back, and from which step on it undoes.
+    pub aimed: Option<(u64, Vec<Aim>)>,
     /// How the lab came to rest, if it did and nothing was done since.
     pub outcome: Option<Outcome>,
 }
@@ -24,6 +28,8 @@ pub struct Step {
     pub site: Site,
     /// The action.
     pub action: Action,
+    /// What was there before it, as far as it can reach.
+    pub seen: Vec<Seen>,
     /// What became true by it.
     pub after: After,
     /// How far it got.
@@ -69,9 +75,9 @@ impl State {
                 None => self.header = Some(*header),
                 Some(_) => return Err(illegal("a second header")),
             },
-            Record::Started { seq, site, action } => {
+            Record::Started { seq, site, action, seen } => {
                 self.outcome = None;
-                let step = Step { site, action: *action, after: After::Nothing, phase: Started };
+                let step = Step { site, action: *action, seen, after: After::Nothing, phase: Started };
                 if self.steps.insert(seq, step).is_some() {
                     return Err(illegal(&format!("step {seq} twice")));
                 }
@@ -82,6 +88,7 @@ impl State {
             Record::Failed { seq, .. } => {
                 self.turn(seq, |p| p == Started, Failed)?;
             }
+            Record::Aimed { from, aims } => self.aimed = Some((from, aims)),
             Record::UndoStarted { seqs } => {
                 self.outcome = None;
                 for seq in seqs {
@@ -92,6 +99,8 @@ impl State {
                 for seq in seqs {
                     self.turn(seq, |p| matches!(p, Undoing | Undone), Undone)?;
                 }
+                let is_left = |from: u64| self.steps.range(from..).any(|(_, step)| step.phase.is_open());
+                self.aimed = self.aimed.take().filter(|(from, _)| is_left(*from));
             }
             Record::UndoFailed { seq, .. } => {
                 self.turn(seq, |p| p == Undoing, Stuck)?;
@@ -144,7 +153,7 @@ mod tests {
     fn started(seq: u64) -> Record {
         let add = NetnsAdd { name: NsName::new("ns1").unwrap(), cookie: NetnsCookie(7), lo: true };
         let site = Site { file: "t.rhai".into(), line: 1, column: 1 };
-        Record::Started { seq, site, action: Box::new(Action::NetnsAdd(add)) }
+        Record::Started { seq, site, action: Box::new(Action::NetnsAdd(add)), seen: vec![] }
     }
 
     fn read(records: Vec<Record>) -> Result<State> {

@@ -31,6 +31,12 @@ pub struct LabLock {
     _file: Flock<File>,
 }
 
+/// Held by whoever changes what was there before all labs; see [`Store::turn`].
+#[derive(Debug)]
+pub struct Turn {
+    _file: Flock<File>,
+}
+
 /// What a lab is doing, as its journal and its lock tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
@@ -126,6 +132,22 @@ impl Store {
                 result => return result,
             }
         }
+    }
+
+    /// Waits until no other lab changes what was there before all labs, and keeps the others from it meanwhile: what changes
+    /// between two looks is taken to be the doing of whoever looks.
+    ///
+    /// # Errors
+    /// `NL0119` if the lock cannot be taken.
+    pub fn turn(&self) -> Result<Turn> {
+        let path = self.runtime.join("turn.lock");
+        let broken = |e: &io::Error| {
+            Diagnostic::new(Code::BadFile, "cannot wait for the turn to change the host")
+                .kernel(KernelError::from_io(format!("lock {}", path.display()), e))
+        };
+        let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(|e| broken(&e))?;
+        let file = Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, e)| broken(&e.into()))?;
+        Ok(Turn { _file: file })
     }
 
     fn try_lock(&self, lab: &LabName) -> Result<LabLock> {

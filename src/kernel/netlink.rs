@@ -14,9 +14,12 @@ use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::{Socket as RawSocket, SocketAddr, protocols::NETLINK_ROUTE};
 
 use super::effect;
+use super::raw::Raw;
 use crate::diag::KernelError;
 
 const HEADER: usize = 16;
+/// The flags of a question for all objects.
+const ASK_ALL: u16 = NLM_F_DUMP | NLM_F_REQUEST;
 const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;
 /// `NLMSGERR_ATTR_MSG` of `include/uapi/linux/netlink.h`.
@@ -63,7 +66,6 @@ impl Socket {
     /// The number of the first request that failed, from 0, and the kernel's answer to it.
     pub fn change_all(&mut self, requests: Vec<Request>) -> Result<(), (usize, KernelError)> {
         let Some(last) = requests.len().checked_sub(1) else { return Ok(()) };
-        let first_sequence = self.sequence.wrapping_add(1);
         let names: Vec<&'static str> = requests.iter().map(|(m, _)| request_name(m.message_type())).collect();
         let mut out = Vec::with_capacity(requests.len() * 256);
         for (i, (message, flags)) in requests.into_iter().enumerate() {
@@ -71,9 +73,26 @@ impl Socket {
             let ack = if i == last { NLM_F_ACK } else { 0 };
             self.append(&mut out, message, flags | NLM_F_REQUEST | ack);
         }
+        self.exchange(&out, &names)
+    }
+
+    /// Sends one request that changes something, as bytes, and waits for its acknowledgement.
+    ///
+    /// # Errors
+    /// The kernel's answer.
+    pub fn change_raw(&mut self, message: &Raw, flags: u16) -> Result<(), KernelError> {
+        let mut out = Vec::new();
+        self.append_raw(&mut out, message, flags | NLM_F_REQUEST | NLM_F_ACK);
+        self.exchange(&out, &[request_name(message.kind)]).map_err(|(_, error)| error)
+    }
+
+    /// Sends what has been appended last, and reads the answers to all of it.
+    fn exchange(&mut self, out: &[u8], names: &[&'static str]) -> Result<(), (usize, KernelError)> {
+        let last = names.len() - 1;
+        let first_sequence = self.sequence.wrapping_sub(last as u32);
         effect::here();
         let failed = |i: usize, e: &io::Error| (i, KernelError::from_io(names[i], e));
-        self.raw.send(&out, 0).map_err(|e| failed(0, &e))?;
+        self.raw.send(out, 0).map_err(|e| failed(0, &e))?;
         let mut first_error = None;
         loop {
             self.receive().map_err(|e| failed(last, &e))?;
@@ -100,10 +119,30 @@ impl Socket {
     /// The kernel's answer. A dump that the kernel marks as disturbed by a change is asked for again.
     pub fn dump(&mut self, message: RouteNetlinkMessage) -> Result<Vec<RouteNetlinkMessage>, KernelError> {
         let name = request_name(message.message_type());
+        let question = |socket: &mut Self, out: &mut Vec<u8>| socket.append(out, message.clone(), ASK_ALL);
+        self.dump_as(name, &question, &|packet| packet.message())
+    }
+
+    /// Asks for all objects of a kind, and keeps the answers as bytes. `message` is the question: its kind and header.
+    ///
+    /// # Errors
+    /// As [`Socket::dump`].
+    pub fn dump_raw(&mut self, message: &Raw) -> Result<Vec<Raw>, KernelError> {
+        let name = request_name(message.kind);
+        let question = |socket: &mut Self, out: &mut Vec<u8>| socket.append_raw(out, message, ASK_ALL);
+        self.dump_as(name, &question, &|packet| Raw::read(packet.kind, packet.payload))
+    }
+
+    fn dump_as<T>(
+        &mut self,
+        name: &'static str,
+        question: &dyn Fn(&mut Self, &mut Vec<u8>) -> u32,
+        read: &dyn Fn(&Packet<'_>) -> Option<T>,
+    ) -> Result<Vec<T>, KernelError> {
         for _ in 0..20 {
-            let mut answers = Vec::new();
-            let whole = self.ask(message.clone(), NLM_F_DUMP, name, &mut |m| answers.push(m))?;
-            if whole {
+            let (mut out, mut answers) = (Vec::with_capacity(256), Vec::new());
+            let sequence = question(self, &mut out);
+            if self.ask(&out, sequence, name, &mut |packet| answers.extend(read(packet)))? {
                 return Ok(answers);
             }
         }
@@ -118,22 +157,34 @@ impl Socket {
         let name = request_name(message.message_type());
         let mut answer = None;
         // With an ACK asked for, an answer that this library cannot read still ends the wait.
-        self.ask(message, NLM_F_ACK, name, &mut |m| answer = Some(m))?;
+        let mut out = Vec::with_capacity(256);
+        let sequence = self.append(&mut out, message, NLM_F_ACK | NLM_F_REQUEST);
+        self.ask(&out, sequence, name, &mut |packet| answer = packet.message().or(answer.take()))?;
+        answer.ok_or_else(|| KernelError::new(name, libc::ENOENT))
+    }
+
+    /// Asks for one object, and keeps the answer as bytes.
+    ///
+    /// # Errors
+    /// As [`Socket::get`].
+    pub fn get_raw(&mut self, message: &Raw) -> Result<Raw, KernelError> {
+        let (name, mut answer, mut out) = (request_name(message.kind), None, Vec::new());
+        let sequence = self.append_raw(&mut out, message, NLM_F_ACK | NLM_F_REQUEST);
+        let mut take = |packet: &Packet<'_>| answer = Raw::read(packet.kind, packet.payload).or(answer.take());
+        self.ask(&out, sequence, name, &mut take)?;
         answer.ok_or_else(|| KernelError::new(name, libc::ENOENT))
     }
 
     /// Sends a question and reads to its end; false if the kernel says that a dump was disturbed.
     fn ask(
         &mut self,
-        message: RouteNetlinkMessage,
-        flags: u16,
+        out: &[u8],
+        sequence: u32,
         name: &'static str,
-        take: &mut dyn FnMut(RouteNetlinkMessage),
+        take: &mut dyn FnMut(&Packet<'_>),
     ) -> Result<bool, KernelError> {
-        let mut out = Vec::with_capacity(256);
-        let sequence = self.append(&mut out, message, flags | NLM_F_REQUEST);
         let io = |e: &io::Error| KernelError::from_io(name, e);
-        self.raw.send(&out, 0).map_err(|e| io(&e))?;
+        self.raw.send(out, 0).map_err(|e| io(&e))?;
         let mut whole = true;
         loop {
             self.receive().map_err(|e| io(&e))?;
@@ -144,11 +195,7 @@ impl Socket {
                 whole &= packet.flags & NLM_F_DUMP_INTR == 0;
                 match packet.kind {
                     NLMSG_ERROR | NLMSG_DONE => return packet.error(name).map_or(Ok(whole), Err),
-                    _ => {
-                        if let Some(message) = packet.message() {
-                            take(message);
-                        }
-                    }
+                    _ => take(&packet),
                 }
             }
         }
@@ -164,6 +211,21 @@ impl Socket {
         let (start, len) = (out.len(), packet.buffer_len());
         out.resize(start + align(len), 0);
         packet.serialize(&mut out[start..start + len]);
+        self.sequence
+    }
+
+    fn append_raw(&mut self, out: &mut Vec<u8>, message: &Raw, flags: u16) -> u32 {
+        self.sequence = self.sequence.wrapping_add(1);
+        let payload = message.payload();
+        let start = out.len();
+        // The five fields of a `struct nlmsghdr`; port 0 is the kernel.
+        out.extend(((HEADER + payload.len()) as u32).to_ne_bytes());
+        out.extend(message.kind.to_ne_bytes());
+        out.extend(flags.to_ne_bytes());
+        out.extend(self.sequence.to_ne_bytes());
+        out.extend(0u32.to_ne_bytes());
+        out.extend(payload);
+        out.resize(start + align(out.len() - start), 0);
         self.sequence
     }
 
@@ -292,8 +354,18 @@ fn request_name(kind: u16) -> &'static str {
         32 => "RTM_NEWRULE",
         33 => "RTM_DELRULE",
         34 => "RTM_GETRULE",
+        36 => "RTM_NEWQDISC",
+        37 => "RTM_DELQDISC",
+        38 => "RTM_GETQDISC",
+        40 => "RTM_NEWTCLASS",
+        41 => "RTM_DELTCLASS",
+        42 => "RTM_GETTCLASS",
+        46 => "RTM_GETTFILTER",
         88 => "RTM_NEWNSID",
         90 => "RTM_GETNSID",
+        104 => "RTM_NEWNEXTHOP",
+        105 => "RTM_DELNEXTHOP",
+        106 => "RTM_GETNEXTHOP",
         _ => "rtnetlink request",
     }
 }

@@ -337,15 +337,61 @@ pub fn remove_names(names: &[(NsName, NetnsCookie)], lab: &LabName) -> Vec<io::R
 }
 
 fn remove(name: &NsName) -> io::Result<()> {
-    let path = path(name);
+    unmount(&path(name))
+}
+
+fn unmount(path: &Path) -> io::Result<()> {
     effect::here();
-    match umount2(&path, MntFlags::MNT_DETACH) {
+    match umount2(path, MntFlags::MNT_DETACH) {
         // Not mounted: only the file was made.
         Ok(()) | Err(nix::errno::Errno::EINVAL) => {}
         Err(e) => return Err(e.into()),
     }
     effect::here();
-    fs::remove_file(&path)
+    fs::remove_file(path)
+}
+
+/// Where namespaces are kept that have lost their names for as long as a lab is up.
+const KEPT: &str = "/run/netlab/keep";
+
+/// The file on which a namespace is kept.
+pub fn kept_path(netns: NetnsCookie) -> PathBuf {
+    Path::new(KEPT).join(netns.0.to_string())
+}
+
+/// Keeps a namespace alive, with all that is in it, when its last name goes and netlab ends.
+///
+/// # Errors
+/// Those of mkdir(2), open(2) and mount(2).
+pub fn keep(cookie: NetnsCookie, netns: BorrowedFd<'_>) -> io::Result<()> {
+    effect::here();
+    fs::create_dir_all(KEPT)?;
+    let path = kept_path(cookie);
+    File::create(&path)?;
+    effect::here();
+    // mount(8) would resolve the link and fail; mount(2) takes the namespace that it stands for.
+    let from = format!("/proc/self/fd/{}", netns.as_raw_fd());
+    Ok(mount(Some(from.as_str()), &path, None::<&str>, MsFlags::MS_BIND, None::<&str>)?)
+}
+
+/// Lets go of a namespace that is kept; one that is not is no error.
+///
+/// # Errors
+/// Those of umount(2) and unlink(2).
+pub fn let_go(cookie: NetnsCookie) -> io::Result<()> {
+    let path = kept_path(cookie);
+    if path.exists() {
+        unmount(&path)?;
+    }
+    // The last one removes the folder.
+    let _ = fs::remove_dir(KEPT);
+    Ok(())
+}
+
+/// The namespaces that are kept.
+pub fn kept() -> Vec<OwnedFd> {
+    let files = fs::read_dir(KEPT).into_iter().flatten().flatten();
+    files.filter_map(|f| Some(File::open(f.path()).ok()?.into())).collect()
 }
 
 fn mark(lab: &LabName) -> String {

@@ -135,6 +135,17 @@ pub const CAP_NET_RAW: u32 = 13;
 /// `CAP_SYS_ADMIN`.
 pub const CAP_SYS_ADMIN: u32 = 21;
 
+/// How long ago the machine was started, in milliseconds, time asleep included.
+pub fn since_boot() -> u64 {
+    since_boot_nanos() / 1_000_000
+}
+
+/// The same in nanoseconds, by which changes by several labs are put in their order.
+pub fn since_boot_nanos() -> u64 {
+    let time = nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME);
+    time.map_or(0, |t| t.tv_sec() as u64 * 1_000_000_000 + t.tv_nsec() as u64)
+}
+
 /// The machine's current boot, as the kernel names it.
 ///
 /// # Errors

@@ -67,6 +67,13 @@ impl Kernel {
         Ok(fresh.cookie)
     }
 
+    /// The namespaces that have been opened, the host among them.
+    pub fn opened(&self) -> Vec<NetnsCookie> {
+        let mut all: Vec<_> = self.spaces.keys().copied().collect();
+        all.sort();
+        all
+    }
+
     /// Whether the namespace that was made last forwards IPv4 by itself: the kernel copies this from its first namespace.
     pub fn new_ones_forward(&self) -> bool {
         self.new_ones_forward
@@ -100,7 +107,7 @@ impl Kernel {
         if self.adopt_if(cookie, named.collect()) {
             return true;
         }
-        self.adopt_if(cookie, super::process::namespaces())
+        self.adopt_if(cookie, netns::kept()) || self.adopt_if(cookie, super::process::namespaces())
     }
 
     fn adopt_if(&mut self, cookie: NetnsCookie, candidates: Vec<OwnedFd>) -> bool {

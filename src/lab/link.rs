@@ -1,16 +1,15 @@
 //! Finding, changing, moving and deleting links, and what is on them.
 
 use super::Lab;
-use super::objects::{LinkId, LinkObject, NsId};
+use super::objects::{LinkId, NsId};
+use super::refuse::Loss;
 use crate::action::Action;
 use crate::action::addr::{AddrAdd, AddrDel};
-use crate::action::held::Held;
-use crate::action::link_add::{LinkAdd, NewEnd};
-use crate::action::link_del::{Again, LinkDel};
+use crate::action::link_del::LinkDel;
 use crate::action::link_move::LinkMove;
 use crate::action::link_set::LinkChange;
 use crate::action::neigh::{NeighAdd, NeighDel};
-use crate::action::port::{PortSet, VlanAdd, VlanDel, port_options};
+use crate::action::port::{PortSet, VlanAdd, VlanDel};
 use crate::diag::{Code, Diagnostic, Result, Site};
 use crate::kernel::addr::{self as kernel_addr, AddrSpec};
 use crate::kernel::link::bridge::{PortOptions, PortVlan};
@@ -48,10 +47,10 @@ impl Lab {
         })
     }
 
-    /// Changes a link that the lab made.
+    /// Changes a link.
     ///
     /// # Errors
-    /// `NL0115` for a link that was there before, and the kernel's.
+    /// `NL0115` for another lab's link, `NL0123` for what cannot be taken back, and the kernel's.
     pub fn set_link(&mut self, site: &Site, id: LinkId, set: LinkSet, verb: &str) -> Result<()> {
         let change = LinkChange::new(self.objects.link(id)?.key(), self.dev(id)?, set);
         self.change_link(site, id, change, verb)
@@ -61,22 +60,8 @@ impl Lab {
     ///
     /// # Errors
     /// As [`Lab::set_link`].
-    pub fn change_link(&mut self, site: &Site, id: LinkId, mut change: LinkChange, verb: &str) -> Result<()> {
-        let object = self.objects.link(id)?;
-        let (key, made_at) = (object.key(), object.made_at);
-        // The `lo` of the lab's own namespace is the lab's as well, although no step made it.
-        let own = object.made || self.objects.is_own_netns(key.netns);
-        if !own {
-            let state = self.link_state(id)?;
-            let nothing = LinkSet { up: Some(state.up), ..LinkSet::default() };
-            if change.set == nothing && change.bridge.is_none() && change.macs.is_none() {
-                return Ok(());
-            }
-            return Err(self.not_ours(&format!("the link `{}`", state.ifname), verb, key.netns, Some(key)));
-        }
-        if self.must_keep(made_at) {
-            change.before = Some(Box::new(Held::read(key, &mut self.context())?));
-        }
+    pub fn change_link(&mut self, site: &Site, id: LinkId, change: LinkChange, verb: &str) -> Result<()> {
+        self.may_lose(id, loss(&change.set), verb)?;
         self.perform(site, Action::LinkSet(change))
     }
 
@@ -119,101 +104,43 @@ impl Lab {
         self.change_link(site, id, change, "attach")
     }
 
-    /// Moves a link that the lab made to another namespace. It arrives down and without addresses.
+    /// Moves a link to another namespace. It arrives down and without addresses.
     ///
     /// # Errors
-    /// `NL0115` for a link that was there before, and the kernel's.
+    /// `NL0115` for another lab's link, `NL0123` for one that is in use, and the kernel's.
     pub fn move_link(&mut self, site: &Site, id: LinkId, to: NsId) -> Result<()> {
-        let object = self.objects.link(id)?;
-        let (from, made, made_at) = (object.key(), object.made, object.made_at);
-        let dev = self.dev(id)?;
-        if !made {
-            self.refuse_lo(from, &dev, "moved")?;
-            return Err(self.not_ours(&format!("the link `{dev}`"), "move", from.netns, Some(from)));
-        }
+        let (from, dev) = (self.objects.link(id)?.key(), self.dev(id)?);
+        self.refuse_lo(&dev, "moved")?;
         let netns = self.objects.netns(to)?.cookie;
         if netns == from.netns {
             return Ok(());
         }
+        self.may_lose(id, Loss::Move, "move")?;
         let mut index = self.index(netns)?;
         let peer = self.objects.link(id)?.peer.and_then(|p| self.objects.link(p).ok()).map(|p| p.key().index);
         if peer == Some(index) {
             index = self.index(netns)?;
         }
-        let before =
-            if self.must_keep(made_at) { Some(Box::new(Held::read(from, &mut self.context())?)) } else { None };
-        self.perform(site, Action::LinkMove(LinkMove { from, to: LinkKey { netns, index }, dev, before }))
+        self.perform(site, Action::LinkMove(LinkMove { from, to: LinkKey { netns, index }, dev }))
     }
 
-    /// Deletes a link that the lab made; a veth's other end goes too.
+    /// Deletes a link; a veth's other end goes too.
     ///
     /// # Errors
-    /// `NL0115` for a link that was there before.
+    /// `NL0115` for another lab's link, `NL0123` for one that could not be made again.
     pub fn del_link(&mut self, site: &Site, id: LinkId) -> Result<()> {
-        let object = self.objects.link(id)?;
-        let (link, made, made_at, birth) = (object.key(), object.made, object.made_at, object.birth);
-        let dev = self.dev(id)?;
-        if !made {
-            self.refuse_lo(link, &dev, "deleted")?;
-            return Err(self.not_ours(&format!("the link `{dev}`"), "delete", link.netns, Some(link)));
-        }
-        let (mut again, mut ports) = (Vec::new(), Vec::new());
-        if self.must_keep(made_at) {
-            again.extend(self.again(birth)?);
-            let ends: Vec<LinkKey> = again.iter().flat_map(|a: &Again| &a.held).map(|(key, _)| *key).collect();
-            let sits = |l: &&LinkObject| l.gone.is_none() && l.parent.is_some_and(|p| ends.contains(&p));
-            let above: Vec<LinkKey> = self.objects.made_links().filter(sits).map(|l| l.birth).collect();
-            for birth in above {
-                again.extend(self.again(birth)?);
-            }
-            let links = state::link::read(self.context_socket(link.netns)?).unwrap_or_default();
-            for port in links.iter().filter(|l| l.master_index == Some(link.index)) {
-                let key = LinkKey { netns: link.netns, index: port.ifindex };
-                ports.push((key, Held::read(key, &mut self.context())?));
-            }
-        }
-        self.perform(site, Action::LinkDel(LinkDel { link, dev, again, ports }))
+        let (link, dev) = (self.objects.link(id)?.key(), self.dev(id)?);
+        self.refuse_lo(&dev, "deleted")?;
+        self.may_lose(id, Loss::Delete, "delete")?;
+        self.perform(site, Action::LinkDel(LinkDel { link, dev }))
     }
 
-    /// What makes a link again as it is now.
-    fn again(&mut self, birth: LinkKey) -> Result<Option<Again>> {
-        let Some(mut add) = self.made_by(birth) else { return Ok(None) };
-        let now = |lab: &Self, end: &NewEnd| lab.objects.link_by_birth(end.link.key()).map(LinkObject::key);
-        let mut held = Vec::new();
-        for end in [Some(&mut add.end), add.peer.as_deref_mut()].into_iter().flatten() {
-            let Some(key) = now(self, end) else { return Ok(None) };
-            let is = Held::read(key, &mut self.context())?;
-            end.link.netns = key.netns;
-            end.link.index = key.index;
-            end.link.name = is.link.name.clone().unwrap_or_else(|| end.link.name.clone());
-            if is.bridge.is_none() {
-                end.link.mac = is.link.mac;
-            }
-            (end.link.master, end.link.up) = (None, false);
-            (end.addrs, end.port, end.vlans) = (Vec::new(), PortOptions::default(), Vec::new());
-            held.push((key, is));
-        }
-        let parent = self.objects.link_by_birth(birth).and_then(|l| l.parent);
-        if let (Some(now), Some(was)) = (parent, add.kind.parent_mut()) {
-            *was = now;
-        }
-        Ok(Some(Again { add, held }))
-    }
-
-    /// The `lo` of the lab's own namespace was made by no step, and yet was not there before.
-    fn refuse_lo(&self, link: LinkKey, dev: &IfName, what: &str) -> Result<()> {
-        if dev.as_str() != "lo" || !self.objects.is_own_netns(link.netns) {
+    fn refuse_lo(&self, dev: &IfName, what: &str) -> Result<()> {
+        if dev.as_str() != "lo" {
             return Ok(());
         }
         Err(Diagnostic::new(Code::NotOurs, format!("`lo` belongs to its namespace and cannot be {what}"))
             .help("netns(name, #{ lo: false }) leaves it down"))
-    }
-
-    fn made_by(&self, birth: LinkKey) -> Option<LinkAdd> {
-        self.steps.iter().find_map(|(_, step)| match &step.action {
-            Action::LinkAdd(add) if add.ends().any(|e| e.link.key() == birth) => Some(add.clone()),
-            _ => None,
-        })
     }
 
     /// Puts an address on a link.
@@ -237,42 +164,32 @@ impl Lab {
         self.perform(site, Action::AddrAdd(AddrAdd { link, dev, addr }))
     }
 
-    /// Takes an address from a link that the lab made, or one that the lab put on.
+    /// Takes an address from a link.
     ///
     /// # Errors
-    /// `NL0115` for an address that was there before, `NL0110` if there is none.
+    /// `NL0115` for another lab's link, `NL0110` if there is no such address.
     pub fn del_addr(&mut self, site: &Site, id: LinkId, addr: AddrSpec) -> Result<()> {
         let (link, dev) = (self.objects.link(id)?.key(), self.dev(id)?);
         let put_on =
             |action: &Action| matches!(action, Action::AddrAdd(a) if a.link == link && a.addr.addr == addr.addr);
-        let own = self.owns(link) || self.steps.iter().any(|(_, s)| put_on(&s.action));
-        if !own {
-            return Err(self.not_ours(
-                &format!("the address {} of `{dev}`", addr.addr),
-                "delete",
-                link.netns,
-                Some(link),
-            ));
+        if !self.steps.iter().any(|(_, s)| put_on(&s.action)) {
+            self.may_lose(id, Loss::None, &format!("take {} from", addr.addr))?;
         }
         // With its label, scope and lifetimes, which nobody has to say to delete it.
         let there = kernel_addr::dump(self.context_socket(link.netns)?, Some(link.index)).unwrap_or_default();
         let same = |a: &AddrSpec| a.addr == addr.addr && (addr.peer.is_none() || a.peer == addr.peer);
         let addr = there.iter().filter_map(AddrSpec::read).find(same).unwrap_or(addr);
-        let keeps = self.owns(link) && self.must_keep(self.objects.link(id)?.made_at);
-        let before = if keeps { Some(Box::new(Held::read(link, &mut self.context())?)) } else { None };
-        self.perform(site, Action::AddrDel(AddrDel { link, dev, addr, before }))
+        self.perform(site, Action::AddrDel(AddrDel { link, dev, addr }))
     }
 
     /// Sets options of a link as a port of its bridge.
     ///
     /// # Errors
-    /// `NL0115` for a link that was there before, and the kernel's.
+    /// `NL0115` for another lab's link, and the kernel's.
     pub fn set_port(&mut self, site: &Site, id: LinkId, set: PortOptions) -> Result<()> {
         let state = self.link_state(id)?;
         let (link, dev) = (self.objects.link(id)?.key(), self.dev(id)?);
-        if !self.owns(link) {
-            return Err(self.not_ours(&format!("the link `{dev}`"), "change", link.netns, Some(link)));
-        }
+        self.may_lose(id, Loss::None, "change")?;
         if !state.is_bridge_port() {
             return Err(Diagnostic::new(
                 Code::BadOption,
@@ -281,20 +198,18 @@ impl Lab {
             .help("plug it in first: link.master(bridge)")
             .at(site.clone()));
         }
-        self.perform(site, Action::PortSet(PortSet { link, dev, set, before: port_options(&state) }))
+        self.perform(site, Action::PortSet(PortSet { link, dev, set }))
     }
 
     /// Puts a port, or a bridge itself, into a VLAN, or takes it out.
     ///
     /// # Errors
-    /// `NL0115` for a link that was there before, and the kernel's.
+    /// `NL0115` for another lab's link, and the kernel's.
     pub fn port_vlan(&mut self, site: &Site, id: LinkId, vlan: PortVlan, join: bool) -> Result<()> {
         let object = self.objects.link(id)?;
         let (link, own) = (object.key(), object.kind == "bridge");
         let dev = self.dev(id)?;
-        if !self.owns(link) {
-            return Err(self.not_ours(&format!("the link `{dev}`"), "change", link.netns, Some(link)));
-        }
+        self.may_lose(id, Loss::None, "change")?;
         self.perform(
             site,
             if join {
@@ -314,30 +229,31 @@ impl Lab {
         self.perform(site, Action::NeighAdd(NeighAdd { link, dev, entry }))
     }
 
-    /// Deletes an entry from a link that the lab made, or one that the lab put there.
+    /// Deletes an entry from a link.
     ///
     /// # Errors
-    /// `NL0115` for an entry that was there before, `NL0110` if there is none.
+    /// `NL0115` for another lab's link, `NL0110` if there is no such entry.
     pub fn del_neigh(&mut self, site: &Site, id: LinkId, entry: NeighSpec) -> Result<()> {
         let (link, dev) = (self.objects.link(id)?.key(), self.dev(id)?);
-        let own = self.owns(link)
-            || self
-                .steps
-                .iter()
-                .any(|(_, s)| matches!(&s.action, Action::NeighAdd(a) if a.link == link && a.entry == entry));
-        if !own {
-            return Err(self.not_ours(&format!("the entry of `{dev}`"), "delete", link.netns, Some(link)));
+        let made = |action: &Action| matches!(action, Action::NeighAdd(a) if a.link == link && a.entry == entry);
+        if !self.steps.iter().any(|(_, s)| made(&s.action)) {
+            self.may_lose(id, Loss::None, "delete the entry of")?;
         }
         self.perform(site, Action::NeighDel(NeighDel { link, dev, entry }))
-    }
-
-    /// Whether the lab may take things from a link: it made the link or its namespace.
-    pub(crate) fn owns(&self, link: LinkKey) -> bool {
-        self.objects.is_own_link(link) || self.objects.is_own_netns(link.netns)
     }
 
     pub(crate) fn dev(&self, id: LinkId) -> Result<IfName> {
         let object = self.objects.link(id)?;
         Ok(IfName::new(object.name()).unwrap_or_else(|_| IfName::placeholder(object.key().index)))
+    }
+}
+
+/// What a change of attributes costs the link: below 1280 bytes it loses its IPv6.
+fn loss(set: &LinkSet) -> Loss {
+    const LEAST_MTU_OF_IPV6: u32 = 1280;
+    match set {
+        LinkSet { up: Some(false), .. } => Loss::Down,
+        LinkSet { mtu: Some(mtu), .. } if *mtu < LEAST_MTU_OF_IPV6 => Loss::Down,
+        _ => Loss::None,
     }
 }

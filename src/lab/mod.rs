@@ -2,6 +2,8 @@
 
 pub mod blame;
 pub mod file;
+mod give_back;
+mod layers;
 pub mod link;
 pub mod netns;
 pub mod objects;
@@ -10,8 +12,11 @@ pub mod port;
 pub mod program;
 pub mod proof;
 pub mod recover;
+pub mod refuse;
 pub mod rollback;
 pub mod route;
+pub mod told;
+mod watch;
 pub mod wire;
 
 use std::time::Instant;
@@ -27,6 +32,7 @@ use crate::journal::store::{LabLock, Store};
 use crate::kernel::effect;
 use crate::kernel::signal::Stop;
 use crate::kernel::space::Kernel;
+use crate::snapshot::aim::Aim;
 use crate::types::name::LabName;
 
 use self::objects::Objects;
@@ -44,12 +50,15 @@ pub struct Lab {
     pub stop: Stop,
     /// When the run has to end.
     pub deadline: Option<Instant>,
+    /// Whether it is done what cannot be taken back exactly.
+    pub force: bool,
     kernel: Kernel,
     holders: Holders,
     store: Store,
     log: Log,
     steps: Vec<(u64, Step)>,
     savepoints: Vec<u64>,
+    aimed: Option<(u64, Vec<Aim>)>,
     listener: Option<Listener>,
     _lock: LabLock,
 }
@@ -70,16 +79,18 @@ impl Lab {
             let checked = action.change().check(&mut self.context());
             checked.map_err(|error| self.blame(error, &action).at(site.clone()))?;
         }
+        let watch = self.watch(&action).map_err(|e| e.at(site.clone()))?;
         let seq = self.next_seq();
-        self.log.write(&Record::Started { seq, site: site.clone(), action: Box::new(action.clone()) })?;
+        let seen = watch.seen.clone();
+        self.log.write(&Record::Started { seq, site: site.clone(), action: Box::new(action.clone()), seen })?;
         if matches!(action, Action::FilePut(_)) {
             self.log.sync()?;
         }
         self.objects.started(seq, &action, site);
-        let step = Step { site: site.clone(), action, after: After::Nothing, phase: Phase::Started };
+        let step = Step { site: site.clone(), action, seen: watch.seen.clone(), after: After::Nothing, phase: Phase::Started };
         self.steps.push((seq, step));
         let result = if effect::fails_now() { Err(injected()) } else { self.apply_last() };
-        match result {
+        match result.and_then(|after| self.left(after, &watch.seen).map_err(Failure::partial)) {
             Ok(after) => {
                 self.log.write(&Record::Done { seq, after: after.clone() })?;
                 if let Some((_, step)) = self.steps.last_mut() {
@@ -106,7 +117,9 @@ impl Lab {
     fn failed(&mut self, seq: u64, failure: Failure) -> Box<Diagnostic> {
         let Some((_, step)) = self.steps.last() else { return failure.error };
         let action = step.action.clone();
-        let clean = !failure.partial || action.change().undo(&After::Nothing, &mut self.context()).is_ok();
+        let seen = step.seen.clone();
+        let clean = !failure.partial
+            || (action.change().undo(&After::Nothing, &mut self.context()).is_ok() && self.give_back_at_once(&seen));
         let error = self.blame(failure.error, &action);
         if clean {
             // If this line cannot be written, the step counts as begun, and the rollback looks again.
@@ -156,10 +169,10 @@ impl Lab {
         }
     }
 
-    /// Whether a change of something that was made at `made` must be restorable by itself: inside of a stretch that began
-    /// later. Otherwise it goes with its maker.
+    /// Whether a change of something that was made at `made` must be restorable by itself: it was there before the lab, or it
+    /// is changed inside of a stretch that began later. Otherwise it goes with its maker.
     pub(crate) fn must_keep(&self, made: Option<u64>) -> bool {
-        self.savepoints.iter().any(|p| made.is_none_or(|made| made < *p))
+        made.is_none_or(|made| self.savepoints.iter().any(|p| made < *p))
     }
 
     /// How many steps have been done.

@@ -92,20 +92,22 @@ impl Lab {
         Ok(self.objects.netns_by_cookie(cookie).unwrap_or(HOST))
     }
 
-    /// Takes a namespace's name away; it dies unless somebody uses it.
+    /// Takes a namespace's name away; it dies unless somebody uses it. One that was there before is kept out of sight until
+    /// the lab goes.
     ///
     /// # Errors
-    /// `NL0115` if the lab did not make it.
+    /// `NL0115` for another lab's.
     pub fn del_netns(&mut self, site: &Site, id: NsId) -> Result<()> {
         let object = self.objects.netns(id)?;
         let Some(name) = object.name.clone() else {
             return Err(Diagnostic::new(Code::NotOurs, "the host's namespace cannot be deleted")
                 .help("what a lab made is deleted by `netlab down`, without a line in the script"));
         };
-        if !object.made {
-            return Err(self.not_ours(&format!("the namespace `{name}`"), "delete", object.cookie, None));
-        }
         let (cookie, keep) = (object.cookie, self.must_keep(object.made_at));
+        let of_another = |objects: &super::objects::Objects| objects.made_netns().any(|n| n.cookie == cookie);
+        if !object.made && self.other_lab(of_another).is_some() {
+            return Err(self.not_ours(&format!("the namespace `{name}`"), "delete", cookie, None));
+        }
         self.perform(site, Action::NetnsDel(NetnsDel { name, cookie, keep }))
     }
 

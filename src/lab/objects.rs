@@ -287,6 +287,25 @@ impl Objects {
         self.by_cookie.get(&cookie).is_some_and(|id| self.netns[id.0].made)
     }
 
+    /// The step that made this namespace, if the lab did.
+    pub fn made_netns_at(&self, cookie: NetnsCookie) -> Option<u64> {
+        self.by_cookie.get(&cookie).and_then(|id| self.netns[id.0].made_at)
+    }
+
+    /// The step by which a link came to be the lab's: the one that made it or, for one that the kernel made with a namespace,
+    /// the one that made that. Nothing for a link that was there before, wherever the lab has moved it.
+    pub fn made_link_at(&self, key: LinkKey) -> Option<u64> {
+        match self.by_key.get(&key).map(|id| &self.links[id.0]) {
+            Some(link) => link.made_at.or_else(|| self.made_netns_at(link.birth.netns)),
+            None => self.made_netns_at(key.netns),
+        }
+    }
+
+    /// Where a link is, there or gone.
+    pub fn link_at(&self, id: LinkId) -> LinkKey {
+        self.links[id.0].key()
+    }
+
     /// Whether the lab made this link.
     pub fn is_own_link(&self, key: LinkKey) -> bool {
         self.by_key.get(&key).is_some_and(|id| self.links[id.0].made)

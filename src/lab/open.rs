@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::Lab;
 use super::objects::Objects;
-use super::proof::Digest;
+use super::proof::{Care, Picture};
 use crate::diag::{Code, Diagnostic, KernelError, Result};
 use crate::journal::log::{self, Log};
 use crate::journal::record::{Header, Outcome, Record, VERSION};
@@ -58,7 +58,8 @@ impl Lab {
             // Any number but 0, which is the group of all links that are in none.
             group: (seed >> 33) as u32 | 1,
         };
-        let before = Digest::read(&mut kernel, header.host, new.verify)?;
+        let care = if new.verify { Care::Whole } else { Care::Quick };
+        let before = Picture::take(&mut kernel, header.host, care)?;
         let dir = store.dir(&new.name);
         effect::here();
         std::fs::create_dir_all(&dir).map_err(|e| {
@@ -78,12 +79,14 @@ impl Lab {
             header,
             stop,
             deadline: None,
+            force: false,
             kernel,
             holders: store.holders(),
             store,
             log,
             steps: Vec::new(),
             savepoints: Vec::new(),
+            aimed: None,
             listener: None,
             _lock: lock,
         }
@@ -119,6 +122,7 @@ impl Lab {
         let objects = read_objects(&header, &state);
         let mut lab = Self::idle(header, kernel, store, log, stop, lock);
         lab.objects = objects;
+        lab.aimed = state.aimed;
         lab.steps = state.steps.into_iter().filter(|(_, s)| s.phase.is_open()).collect();
         if state.outcome.is_none() {
             lab.end_orphans();

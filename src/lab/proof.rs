@@ -1,33 +1,39 @@
 //! The proof that a lab left nothing behind: what the host held before, compared with what it holds now.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::objects::Objects;
-use crate::action::Action;
+use super::told::Teller;
+use crate::action::After;
 use crate::diag::{Code, Diagnostic, KernelError, Result};
+use crate::journal::state::State;
 use crate::kernel::effect;
-use crate::kernel::neigh::Table;
 use crate::kernel::netns;
 use crate::kernel::space::{Kernel, NetnsCookie};
-use crate::probe::state::{addr, link, neigh, route, rule};
+use crate::snapshot::aim::Handover;
+use crate::snapshot::change::{Pair, Seen, between};
+use crate::snapshot::group::{Group, Item, Snapshot};
+use crate::snapshot::scope::{Scope, Table};
+use crate::snapshot::{nexthop, read, route};
 
-/// What the host holds, line by line. A few dumps: no walk over all settings, so that a lab that only makes things of its
-/// own pays almost nothing.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Digest {
-    lines: BTreeMap<String, String>,
-    /// Whether all settings below /proc/sys/net are among the lines.
-    pub settings: bool,
+/// What a namespace holds as a whole, with the names of all namespaces.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Picture {
+    /// What it holds.
+    #[serde(flatten)]
+    pub seen: Seen,
+    /// The names in /run/netns.
+    pub spaces: BTreeSet<String>,
 }
 
 /// One difference between two moments.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
-    /// What differs, for example `link eth0` or `route default table 254`.
+    /// What differs, for example `mtu of eth0` or `route default via 10.0.0.1 dev eth0`.
     pub what: String,
     /// What it was; nothing if it was not there.
     pub before: Option<String>,
@@ -35,70 +41,45 @@ pub struct Difference {
     pub now: Option<String>,
 }
 
-impl Digest {
-    /// Looks at the host; with `settings` at everything below /proc/sys/net too.
+/// How closely it is looked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Care {
+    /// A few dumps: a lab that only makes things of its own pays almost nothing.
+    Quick,
+    /// All that there is: all settings, forwarding entries, queueing disciplines.
+    Whole,
+}
+
+impl Picture {
+    /// Looks at a namespace.
     ///
     /// # Errors
     /// What the kernel said.
-    pub fn read(kernel: &mut Kernel, host: NetnsCookie, settings: bool) -> Result<Self> {
-        let socket = kernel.socket(host).ok_or_else(|| crate::action::gone(host))?;
-        let broken = |e: KernelError| {
+    pub fn take(kernel: &mut Kernel, netns: NetnsCookie, care: Care) -> Result<Self> {
+        let mut scope = Scope::new(netns);
+        scope.tables.extend(match care {
+            Care::Whole => &Table::ALL[..],
+            Care::Quick => &[Table::Links, Table::Addrs, Table::Routes, Table::Rules, Table::Neighs, Table::Nexthops],
+        });
+        Self::again(kernel, &scope)
+    }
+
+    /// Looks as closely as another time.
+    fn again(kernel: &mut Kernel, scope: &Scope) -> Result<Self> {
+        let mut scope = Scope { tables: scope.tables.clone(), ..Scope::new(scope.netns) };
+        let snapshot = read::read_all(kernel, &mut scope).map_err(|e: KernelError| {
             Diagnostic::new(Code::Environment, "cannot read the state of the host's network").kernel(e)
-        };
-        let links = link::read(socket).map_err(broken)?;
-        let names = link::names(&links);
-        let mut lines = BTreeMap::new();
-        for l in &links {
-            let text = format!(
-                "{} index {} {} mtu {}{}{}",
-                l.kind(),
-                l.ifindex,
-                if l.up { "up" } else { "down" },
-                l.mtu,
-                l.master.as_ref().map_or_else(String::new, |m| format!(" master {m}")),
-                l.address.map_or_else(String::new, |a| format!(" {a}")),
-            );
-            lines.insert(format!("link {}", l.ifname), text.trim().to_owned());
-        }
-        for a in addr::read(socket, None, &names).map_err(broken)? {
-            let peer = a.address.map_or_else(String::new, |p| format!("peer {p} "));
-            let key = format!("address {}/{} on {}", a.local, a.prefixlen, a.dev);
-            lines.insert(key, format!("{peer}{}", a.label.unwrap_or_default()));
-        }
-        for r in route::read(socket, &names, false).map_err(broken)? {
-            let key = format!(
-                "route {} table {} metric {}{}",
-                r.dst,
-                r.table,
-                r.metric.unwrap_or(0),
-                r.dev.as_ref().map_or_else(String::new, |d| format!(" on {d}")),
-            );
-            let via = r.gateway.map_or_else(String::new, |g| format!("via {g}"));
-            let hops: Vec<String> =
-                r.nexthops.iter().map(|h| format!("{:?} {} {}", h.gateway, h.dev, h.weight)).collect();
-            lines.insert(key, format!("{} {via} {}", r.kind.unwrap_or("unicast"), hops.join(" ")).trim().to_owned());
-        }
-        for r in rule::read(socket).map_err(broken)? {
-            lines.insert(format!("rule {} {} {r:?}", r.family, r.priority), String::new());
-        }
-        for table in [Table::Neighbours, Table::Proxies] {
-            for n in neigh::read(socket, table, &names).map_err(broken)? {
-                if let (true, Some(dst)) = (n.proxy || n.state == "PERMANENT", n.dst) {
-                    let mac = n.mac.map_or_else(String::new, |m| m.to_string());
-                    lines.insert(format!("neighbour {dst} on {}", n.dev), mac);
-                }
-            }
-        }
-        for name in netns::names() {
-            lines.insert(format!("namespace {name}"), String::new());
-        }
-        if settings {
-            // /proc/sys shows the namespace of whoever looks.
-            let fd = kernel.fd(host).ok_or_else(|| crate::action::gone(host))?;
-            let walked = netns::within(fd, || walk(Path::new("/proc/sys/net"), &mut lines));
-            walked.map_err(|e| broken(KernelError::from_io("setns", &e)))?;
-        }
-        Ok(Self { lines, settings })
+        })?;
+        let spaces = netns::names().iter().map(ToString::to_string).collect();
+        Ok(Self { seen: Seen::new(scope, snapshot), spaces })
+    }
+
+    /// The same namespace as it is now.
+    ///
+    /// # Errors
+    /// What the kernel said.
+    pub fn now(&self, kernel: &mut Kernel) -> Result<Self> {
+        Self::again(kernel, &self.seen.scope)
     }
 
     /// Keeps it beside the journal.
@@ -122,71 +103,163 @@ impl Digest {
         serde_json::from_str(&fs::read_to_string(dir.join(FILE)).ok()?).ok()
     }
 
-    /// What differs from an earlier moment.
-    pub fn differences(&self, before: &Self) -> Vec<Difference> {
-        let keys: BTreeSet<&String> = before.lines.keys().chain(self.lines.keys()).collect();
-        // What is on a link that came or went is said by that link's own line.
-        let came_or_went = |link: &str| {
-            let line = format!("link {link}");
-            before.lines.contains_key(&line) != self.lines.contains_key(&line)
-        };
-        keys.into_iter()
-            .filter(|key| before.lines.get(*key) != self.lines.get(*key))
-            .filter(|key| !link_of(key).is_some_and(came_or_went))
-            .map(|key| Difference {
-                what: key.clone(),
-                before: before.lines.get(key).cloned(),
-                now: self.lines.get(key).cloned(),
-            })
-            .collect()
+    /// What differs from an earlier moment: the items, and the names of namespaces that came (true) or went.
+    pub fn changes(&self, before: &Self) -> Changes {
+        let (old, new) = (before.seen.snapshot(), self.seen.snapshot());
+        let is_there = |snapshot: &Snapshot, link: u32| !snapshot.items(&Group::Link(link)).is_empty();
+        let mut items = Vec::new();
+        for changed in between(&old, &new, &[]) {
+            let came_or_went = |link: u32| is_there(&old, link) != is_there(&new, link);
+            // Of a link that came or went only its name is told, and nothing of what is on it.
+            let is_side = |pair: &Pair| match (&changed.group, changed.group.link()) {
+                (Group::Link(link), _) if came_or_went(*link) => pair.key().is_some_and(|k| k.0 != b"name"),
+                (_, Some(link)) => came_or_went(link),
+                _ => links(&changed.group, pair).into_iter().any(came_or_went),
+            };
+            let told = changed.items.iter().filter(|pair| !is_side(pair));
+            items.extend(told.map(|pair| (changed.group.clone(), pair.clone())));
+        }
+        let mut names = old.names;
+        names.extend(new.names);
+        let came = self.spaces.difference(&before.spaces).map(|name| (name.clone(), true));
+        let went = before.spaces.difference(&self.spaces).map(|name| (name.clone(), false));
+        Changes { items, spaces: came.chain(went).collect(), names }
     }
 
-    /// Takes out the lines that a lab explains which has gone, and is gone with it: what `now` still holds was the user's,
-    /// who may well have a default route and permanent neighbours too. Whether there were any.
-    pub fn remove(&mut self, trail: &Trail, now: &Self) -> bool {
-        let count = self.lines.len();
-        let stays = |key: &String, line: &String| !key.starts_with("setting ") && now.lines.get(key) == Some(line);
-        self.lines.retain(|key, line| stays(key, line) || !trail.explains(key));
-        self.lines.len() < count
+    /// Follows what another lab's undo did: what was as `old` and is as `new` now is so here, too. Whether anything was.
+    pub fn follow(&mut self, old: &Self, new: &Self) -> bool {
+        let before = self.clone();
+        let (from, to) = (old.seen.snapshot(), new.seen.snapshot());
+        let mut own = self.seen.snapshot();
+        for changed in between(&from, &to, &[]) {
+            for pair in &changed.items {
+                replace(&mut own, &changed.group, pair);
+            }
+        }
+        self.seen = Seen::new(self.seen.scope.clone(), own);
+        for name in old.spaces.difference(&new.spaces) {
+            self.spaces.remove(name);
+        }
+        *self != before
+    }
+
+    /// Takes over what was there before a lab that went, in the place of what that had left. Whether that was here.
+    pub fn inherit(&mut self, handover: &Handover) -> bool {
+        if handover.changed.netns != self.seen.scope.netns {
+            return false;
+        }
+        let before = self.clone();
+        let mut own = self.seen.snapshot();
+        for pair in &handover.changed.items {
+            let pair = Pair { before: handover.found.clone(), after: pair.before.clone() };
+            replace(&mut own, &handover.changed.group, &pair);
+        }
+        self.seen = Seen::new(self.seen.scope.clone(), own);
+        *self != before
     }
 }
 
-/// What a lab may have written on the host: the lines of a digest that it explains.
+/// Puts an item in the place of one that is as before; elsewhere nothing is done.
+fn replace(own: &mut Snapshot, group: &Group, pair: &Pair) {
+    let items = own.groups.entry(group.clone()).or_default();
+    match (&pair.before, &pair.after) {
+        (Some(before), after) => {
+            if let Some(at) = items.iter().position(|i| i.is_like(before)) {
+                match after {
+                    Some(after) => items[at] = after.clone(),
+                    None => drop(items.remove(at)),
+                }
+            }
+        }
+        (None, Some(after)) if !items.iter().any(|i| i.key() == after.key()) => items.push(after.clone()),
+        (None, _) => {}
+    }
+    if items.is_empty() {
+        own.groups.remove(group);
+    }
+}
+
+/// What differs between two pictures.
+#[derive(Debug, Default)]
+pub struct Changes {
+    items: Vec<(Group, Pair)>,
+    spaces: Vec<(String, bool)>,
+    names: BTreeMap<u32, String>,
+}
+
+impl Changes {
+    /// Whether nothing differs.
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty() && self.spaces.is_empty()
+    }
+
+    /// Leaves out what a lab that is up explains.
+    pub fn forgive(&mut self, trail: &Trail) {
+        self.items.retain(|(group, pair)| !trail.explains(group, pair));
+        self.spaces.retain(|(name, _)| !trail.spaces.contains(name));
+    }
+
+    /// Each in words.
+    pub fn told(&self) -> Vec<Difference> {
+        let teller = Teller { names: &self.names, option: "", exec: "" };
+        let told = |(group, pair): &(Group, Pair)| {
+            let item = pair.before.as_ref().or(pair.after.as_ref());
+            let what = match (group, item) {
+                (Group::Link(_), Some(item)) if item.label() == "name" && (pair.before.is_none() || pair.after.is_none()) => {
+                    format!("link {}", item.value.as_text())
+                }
+                (_, Some(item)) => teller.thing(group, item),
+                (_, None) => String::new(),
+            };
+            let is_link = what.starts_with("link ");
+            let value = |item: &Option<Item>| {
+                item.as_ref().map(|i| teller.value(group, i).filter(|_| !is_link).unwrap_or_default())
+            };
+            Difference { what, before: value(&pair.before), now: value(&pair.after) }
+        };
+        let space = |(name, came): &(String, bool)| {
+            let there = Some(String::new());
+            let (before, now) = if *came { (None, there) } else { (there, None) };
+            Difference { what: format!("namespace {name}"), before, now }
+        };
+        self.items.iter().map(told).chain(self.spaces.iter().map(space)).collect()
+    }
+}
+
+/// The links that a route or nexthop object leads over.
+fn links(group: &Group, pair: &Pair) -> BTreeSet<u32> {
+    let items = pair.before.iter().chain(&pair.after);
+    match group {
+        Group::Routes(_) => items.flat_map(route::links).collect(),
+        Group::Nexthops => items.filter_map(nexthop::link).collect(),
+        _ => BTreeSet::new(),
+    }
+}
+
+/// What a lab that is up explains of what is otherwise on the host.
 #[derive(Debug, Default)]
 pub struct Trail {
-    links: HashSet<String>,
-    lines: HashSet<String>,
-    starts: Vec<String>,
+    links: BTreeSet<u32>,
+    spaces: BTreeSet<String>,
+    items: Vec<(Group, Pair)>,
 }
 
 impl Trail {
-    /// Reads it off a lab's objects and actions.
-    pub fn of<'a>(objects: &Objects, actions: impl Iterator<Item = &'a Action>, host: NetnsCookie) -> Self {
-        let mut trail = Self::default();
-        for netns in objects.named_netns().filter_map(|n| n.name.as_ref()) {
-            trail.lines.insert(format!("namespace {netns}"));
-        }
-        for link in objects.made_links().flat_map(|l| &l.spots).filter(|s| s.key.netns == host) {
-            trail.lines.insert(format!("link {}", link.name));
-            trail.links.insert(link.name.clone());
-        }
-        for action in actions {
-            match action {
-                Action::NetnsAttach(a) => {
-                    trail.lines.insert(format!("namespace {}", a.name));
-                }
-                Action::AddrAdd(a) if a.link.netns == host => {
-                    trail.lines.insert(format!("address {} on {}", a.addr, a.dev));
-                }
-                Action::RouteAdd(a) if a.netns == host => trail.starts.push(format!("route {} ", a.route.dst)),
-                Action::RouteReplace(a) if a.netns == host => trail.starts.push(format!("route {} ", a.route.dst)),
-                Action::RuleAdd(a) if a.netns == host => {
-                    let family = if a.rule.v6 { "inet6" } else { "inet" };
-                    trail.starts.push(format!("rule {family} {} ", a.rule.priority));
-                }
-                Action::NeighAdd(a) if a.link.netns == host => trail.starts.push("neighbour ".into()),
-                Action::SysctlSet(a) if a.netns == host => {
-                    trail.starts.extend(a.before.iter().map(|(path, _)| format!("setting {}", path.display())));
+    /// Reads it off a lab's journal.
+    pub fn of(objects: &Objects, state: &State, host: NetnsCookie) -> Self {
+        let spots = objects.made_links().flat_map(|l| &l.spots).filter(|s| s.key.netns == host);
+        let mut trail = Self {
+            links: spots.map(|s| s.key.index).collect(),
+            spaces: objects.named_netns().filter_map(|n| n.name.as_ref()).map(ToString::to_string).collect(),
+            items: Vec::new(),
+        };
+        for step in state.steps.values() {
+            match (&step.action, &step.after) {
+                (crate::action::Action::NetnsDel(del), _) => drop(trail.spaces.insert(del.name.to_string())),
+                (_, After::Changed { changes, .. }) => {
+                    for changed in changes.iter().filter(|c| c.netns == host) {
+                        trail.items.extend(changed.items.iter().map(|pair| (changed.group.clone(), pair.clone())));
+                    }
                 }
                 _ => {}
             }
@@ -194,35 +267,10 @@ impl Trail {
         trail
     }
 
-    /// Whether a line can come from this lab.
-    pub fn explains(&self, key: &str) -> bool {
-        self.lines.contains(key)
-            || self.starts.iter().any(|start| key.starts_with(start))
-            || link_of(key).is_some_and(|link| self.links.contains(link))
-    }
-}
-
-/// The link that a line is about, other than the link's own: what is on it, or a setting of it.
-fn link_of(key: &str) -> Option<&str> {
-    match key.strip_prefix("setting /proc/sys/net/") {
-        Some(path) => path.split('/').skip_while(|part| !matches!(*part, "conf" | "neigh")).nth(1),
-        None => key.rsplit_once(" on ").map(|(_, link)| link),
-    }
-}
-
-/// All settings below a folder, but those that count or that change by themselves.
-fn walk(dir: &Path, lines: &mut BTreeMap<String, String>) {
-    let restless =
-        ["_count", "dentry-state", "random", "stable_secret", "flush", "_key", "tcp_available", "tcp_allowed"];
-    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
-        let path = entry.path();
-        if path.is_dir() {
-            walk(&path, lines);
-        } else if !restless.iter().any(|word| path.to_string_lossy().contains(word))
-            && let Ok(value) = fs::read_to_string(&path)
-        {
-            lines.insert(format!("setting {}", path.display()), value.trim().to_owned());
-        }
+    fn explains(&self, group: &Group, pair: &Pair) -> bool {
+        group.link().is_some_and(|link| self.links.contains(&link))
+            || links(group, pair).iter().any(|link| self.links.contains(link))
+            || self.items.iter().any(|(g, own)| g == group && own.key() == pair.key())
     }
 }
 
@@ -232,17 +280,12 @@ const FILE: &str = "host.json";
 impl std::fmt::Display for Difference {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let bracketed = |text: &str| if text.is_empty() { String::new() } else { format!(" ({text})") };
-        match (&self.before, &self.now) {
+        match (self.before.as_deref(), self.now.as_deref()) {
             (None, Some(now)) => write!(f, "{} is there and was not{}", self.what, bracketed(now)),
             (Some(before), None) => write!(f, "{} is gone{}", self.what, bracketed(before)),
+            (Some(before), Some(now)) if before == now => write!(f, "{} is another one", self.what),
             (before, now) => {
-                write!(
-                    f,
-                    "{} was {:?} and is {:?}",
-                    self.what,
-                    before.as_deref().unwrap_or(""),
-                    now.as_deref().unwrap_or("")
-                )
+                write!(f, "{} was {:?} and is {:?}", self.what, before.unwrap_or(""), now.unwrap_or(""))
             }
         }
     }

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::objects::{LinkObject, Objects};
-use super::proof::{Difference, Digest, Trail};
+use super::proof::{Changes, Difference, Picture, Trail};
 use super::{Lab, Savepoint};
 use crate::action::link_del::{Doomed, delete_all};
 use crate::action::{Action, Subject, Undone};
@@ -17,7 +17,7 @@ use crate::journal::state::Phase;
 use crate::kernel::link::LinkKey;
 use crate::kernel::netns::{self, Removed};
 use crate::kernel::space::NetnsCookie;
-use crate::types::name::NsName;
+use crate::types::name::{LabName, NsName};
 
 /// What an undo came to.
 #[derive(Debug, Default)]
@@ -32,6 +32,17 @@ pub struct Undoing {
     pub interrupted: Option<i32>,
     /// Why the journal could not be written any more.
     pub broken: Option<Box<Diagnostic>>,
+}
+
+impl Undoing {
+    /// Adds what another undo came to, which went on where this one ended.
+    fn join(&mut self, other: Self) {
+        self.count += other.count;
+        self.leftovers = other.leftovers;
+        self.theirs.extend(other.theirs);
+        self.interrupted = other.interrupted;
+        self.broken = other.broken;
+    }
 }
 
 /// Something that could not be taken back.
@@ -64,16 +75,24 @@ impl Ending {
 impl Lab {
     /// Takes back everything and, if nothing is left, removes the lab's folder.
     pub fn undo_all(mut self) -> Ending {
-        let trail = Trail::of(&self.objects, self.steps.iter().map(|(_, s)| &s.action), self.header.host);
         self.savepoints.clear();
-        let before = Digest::load(&self.store.dir(&self.header.lab));
-        let undoing = self.rollback(Savepoint(0));
-        let now =
-            before.as_ref().and_then(|before| Digest::read(&mut self.kernel, self.header.host, before.settings).ok());
-        if let Some(now) = &now {
-            self.forget_elsewhere(&trail, now);
+        let before = Picture::load(&self.store.dir(&self.header.lab));
+        let others = self.pictures_of_others();
+        // What other labs remember of the host has to follow what this undo does to it.
+        let begun = others.first().and_then(|(_, picture)| picture.now(&mut self.kernel).ok());
+        let mut undoing = Undoing::default();
+        if let Some(from) = self.aimed.as_ref().map(|(from, _)| *from).filter(|from| *from > 0) {
+            // A stretch was being taken back when netlab was killed.
+            undoing = self.rollback(Savepoint(from));
         }
-        let differences = before.zip(now).map(|(before, now)| self.unexplained(now.differences(&before)));
+        if undoing.interrupted.is_none() && undoing.broken.is_none() {
+            undoing.join(self.rollback(Savepoint(0)));
+        }
+        if let Some(begun) = begun {
+            self.have_others_follow(others, &begun);
+        }
+        let now = before.as_ref().and_then(|before| before.now(&mut self.kernel).ok());
+        let differences = before.zip(now).map(|(before, now)| self.unexplained(now.changes(&before)));
         let mut ending = Ending { undoing, differences };
         let result = if ending.is_complete() {
             self.close(Outcome::Down).and_then(|()| self.forget())
@@ -86,40 +105,74 @@ impl Lab {
         ending
     }
 
-    /// Takes back what was done since a savepoint.
+    /// Takes back what was done since a savepoint: what the lab made goes, and then what was there before is given back.
     pub fn rollback(&mut self, to: Savepoint) -> Undoing {
         let mut undoing = Undoing::default();
+        if let Err(error) = self.take_back(to, &mut undoing) {
+            // Without its journal an undo must not go on: a later one could not tell what was done.
+            undoing.broken = Some(error);
+        }
+        undoing
+    }
+
+    fn take_back(&mut self, to: Savepoint, undoing: &mut Undoing) -> Result<()> {
+        let open = || self.steps.iter().filter(|(seq, s)| *seq >= to.0 && s.phase.is_open());
+        let _turn = if open().any(|(_, s)| !s.seen.is_empty()) { Some(self.store.turn()?) } else { None };
         let plan = plan(&self.steps[self.steps.partition_point(|(seq, _)| *seq < to.0)..], &self.objects);
-        let mut covered = Vec::new();
+        let aims = self.aim(to.0, undoing)?;
+        let (mut covered, mut changed) = (Vec::new(), Vec::new());
         for piece in plan {
             if let Some(signal) = self.stop.signal() {
                 undoing.interrupted = Some(signal);
-                return undoing;
+                return Ok(());
             }
-            let result = match piece {
-                Piece::Covered(seq) => {
-                    covered.push(seq);
-                    continue;
+            match piece {
+                Piece::Covered(seq) => covered.push(seq),
+                Piece::One(seq) if self.was_watched(seq) => {
+                    if self.undo_made(seq, undoing)? {
+                        changed.push(seq);
+                    }
                 }
-                Piece::One(seq) => self.undo_one(seq, &mut undoing),
-                Piece::Removals(links, spaces) => self.remove(&links, &spaces, &mut undoing),
-            };
-            if let Err(error) = result {
-                // Without its journal an undo must not go on: a later one could not tell what was done.
-                undoing.broken = Some(error);
-                return undoing;
+                Piece::One(seq) => self.undo_one(seq, undoing)?,
+                Piece::Removals(links, spaces) => self.remove(&links, &spaces, undoing)?,
             }
         }
-        let stuck: HashSet<u64> = self.steps.iter().filter(|(_, s)| s.phase == Phase::Stuck).map(|(q, _)| *q).collect();
-        if stuck.is_empty() {
+        // What was changed in a namespace that goes is not given back, but what that did elsewhere is.
+        let (mut beyond, covered): (Vec<u64>, Vec<u64>) = covered.into_iter().partition(|seq| self.was_watched(*seq));
+        changed.append(&mut beyond);
+        if !changed.is_empty() {
+            changed.sort_unstable();
+            self.give_back(&aims, &changed, undoing)?;
+        }
+        let is_stuck = self.steps.iter().any(|(_, s)| s.phase == Phase::Stuck);
+        if !is_stuck {
             undoing.count += covered.len();
-            if let Err(error) = self.mark_undone(&covered) {
-                undoing.broken = Some(error);
-            }
+            self.mark_undone(&covered)?;
+            self.aimed = None;
         }
         self.savepoints.retain(|p| *p <= to.0);
         self.steps.retain(|(_, s)| s.phase.is_open());
-        undoing
+        Ok(())
+    }
+
+    fn was_watched(&self, seq: u64) -> bool {
+        self.steps.iter().any(|(s, step)| *s == seq && !step.seen.is_empty())
+    }
+
+    /// Takes back what a step made or moved, whose changes are given back later. Whether it could.
+    fn undo_made(&mut self, seq: u64, undoing: &mut Undoing) -> Result<bool> {
+        let Some((_, step)) = self.steps.iter().find(|(s, _)| *s == seq) else { return Ok(false) };
+        let (action, after) = (step.action.clone(), step.after.clone());
+        self.begin_undo(&[seq])?;
+        match action.change().undo(&after, &mut self.context()) {
+            Ok(Undone::Theirs(sentence)) => undoing.theirs.push(sentence),
+            Ok(_) => {}
+            Err(error) => {
+                self.note(seq, Err(error), undoing)?;
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     pub(crate) fn undo_one(&mut self, seq: u64, undoing: &mut Undoing) -> Result<()> {
@@ -247,7 +300,7 @@ impl Lab {
         }
     }
 
-    fn note(&mut self, seq: u64, result: Result<Undone>, undoing: &mut Undoing) -> Result<()> {
+    pub(super) fn note(&mut self, seq: u64, result: Result<Undone>, undoing: &mut Undoing) -> Result<()> {
         match result {
             Ok(undone) => {
                 undoing.count += 1;
@@ -257,20 +310,27 @@ impl Lab {
                 self.mark_undone(&[seq])
             }
             Err(error) => {
-                let Some((_, step)) = self.steps.iter_mut().find(|(s, _)| *s == seq) else { return Ok(()) };
-                step.phase = Phase::Stuck;
+                let Some((_, step)) = self.steps.iter().find(|(s, _)| *s == seq) else { return Ok(()) };
                 let names = self.objects.names();
                 undoing.leftovers.push(Leftover {
                     what: step.action.change().ip(names),
                     why: error.clone(),
                     by_hand: step.action.change().by_hand(names),
                 });
-                self.log.write(&Record::UndoFailed { seq, error })
+                self.stick(seq, error)
             }
         }
     }
 
-    fn mark_undone(&mut self, seqs: &[u64]) -> Result<()> {
+    /// Marks a step as one that could not be taken back.
+    pub(super) fn stick(&mut self, seq: u64, error: Box<Diagnostic>) -> Result<()> {
+        if let Some((_, step)) = self.steps.iter_mut().find(|(s, _)| *s == seq) {
+            step.phase = Phase::Stuck;
+        }
+        self.log.write(&Record::UndoFailed { seq, error })
+    }
+
+    pub(super) fn mark_undone(&mut self, seqs: &[u64]) -> Result<()> {
         if seqs.is_empty() {
             return Ok(());
         }
@@ -294,7 +354,7 @@ impl Lab {
         Ok(())
     }
 
-    fn begin_undo(&mut self, seqs: &[u64]) -> Result<()> {
+    pub(super) fn begin_undo(&mut self, seqs: &[u64]) -> Result<()> {
         self.log.write(&Record::UndoStarted { seqs: seqs.to_vec() })?;
         let wanted: HashSet<u64> = seqs.iter().copied().collect();
         for (_, step) in self.steps.iter_mut().filter(|(seq, _)| wanted.contains(seq)) {
@@ -308,29 +368,36 @@ impl Lab {
     }
 
     /// The differences that no other lab explains. Their journals are read only if there are any.
-    fn unexplained(&self, mut differences: Vec<Difference>) -> Vec<Difference> {
-        if differences.is_empty() {
-            return differences;
+    fn unexplained(&self, mut changes: Changes) -> Vec<Difference> {
+        if changes.is_empty() {
+            return Vec::new();
         }
         for lab in self.store.labs().into_iter().filter(|l| *l != self.header.lab) {
             let Ok(state) = log::read(&self.store.journal(&lab)) else { continue };
             let Some(header) = &state.header else { continue };
             let objects = super::open::read_objects(header, &state);
-            let trail = Trail::of(&objects, state.steps.values().map(|s| &s.action), header.host);
-            differences.retain(|d| !trail.explains(&d.what));
+            changes.forgive(&Trail::of(&objects, &state, header.host));
         }
-        differences
+        changes.told()
     }
 
-    /// What this lab made stood on the host when other labs began, and is in their pictures of it: it is taken out there.
-    fn forget_elsewhere(&self, trail: &Trail, now: &Digest) {
-        for lab in self.store.labs().into_iter().filter(|l| *l != self.header.lab) {
+    /// What other labs remember of this lab's host.
+    fn pictures_of_others(&self) -> Vec<(LabName, Picture)> {
+        let others = self.store.labs().into_iter().filter(|lab| *lab != self.header.lab);
+        let load = |lab: LabName| Picture::load(&self.store.dir(&lab)).map(|picture| (lab, picture));
+        others.filter_map(load).filter(|(_, picture)| picture.seen.scope.netns == self.header.host).collect()
+    }
+
+    /// What this lab made or changed stood on the host when other labs began, and is in their pictures of it.
+    fn have_others_follow(&mut self, others: Vec<(LabName, Picture)>, begun: &Picture) {
+        let Ok(now) = begun.now(&mut self.kernel) else { return };
+        for (lab, _) in others {
             let dir = self.store.dir(&lab);
-            if let Some(mut digest) = Digest::load(&dir)
-                && digest.remove(trail, now)
-            {
+            // Read again: yet another lab may have gone meanwhile.
+            let Some(mut picture) = Picture::load(&dir) else { continue };
+            if picture.follow(begun, &now) {
                 // If this fails, that lab will say that something is gone: a line too many, and nothing worse.
-                let _ = digest.save(&dir);
+                let _ = picture.save(&dir);
             }
         }
     }

@@ -3,16 +3,13 @@
 use super::Lab;
 use super::objects::NsId;
 use crate::action::Action;
-use crate::action::held::Held;
-use crate::action::route::{RouteAdd, RouteDel, RouteReplace, find, no_route, replaced};
+use crate::action::route::{RouteAdd, RouteDel, RouteReplace, find, no_route};
 use crate::action::rule::{RuleAdd, RuleDel};
 use crate::action::sysctl_set::SysctlSet;
 use crate::diag::{Code, Diagnostic, Result, Site};
-use crate::kernel::link::LinkKey;
 use crate::kernel::route::RouteSpec;
 use crate::kernel::rule::{self, RuleSpec};
 use crate::kernel::sysctl;
-use crate::probe::state;
 
 impl Lab {
     /// Makes a route, or puts it in another's place.
@@ -31,14 +28,13 @@ impl Lab {
         if !replace {
             return self.perform(site, Action::RouteAdd(RouteAdd { netns, route, dev }));
         }
-        let before = replaced(netns, &route, &mut self.context()).map_err(|e| e.at(site.clone()))?;
-        self.perform(site, Action::RouteReplace(RouteReplace { netns, route, dev, before }))
+        self.perform(site, Action::RouteReplace(RouteReplace { netns, route, dev }))
     }
 
-    /// Deletes a route of the lab's own namespace, or one that the lab made.
+    /// Deletes a route.
     ///
     /// # Errors
-    /// `NL0110` if there is none, `NL0115` if it was there before.
+    /// `NL0110` if there is none, `NL0115` for another lab's, `NL0123` for the machine's default route.
     pub fn del_route(&mut self, site: &Site, id: NsId, wanted: &RouteSpec) -> Result<()> {
         let netns = self.objects.netns(id)?.cookie;
         let Some(found) = find(netns, wanted, &mut self.context())? else {
@@ -53,7 +49,7 @@ impl Lab {
             route.dst == found.dst && route.metric == found.metric && route.table == found.table
         };
         if !self.objects.is_own_netns(netns) && !self.steps.iter().any(|(_, s)| made(&s.action)) {
-            return Err(self.not_ours(&format!("the route to {}", found.dst), "delete", netns, None));
+            self.may_lose_route(netns, &found)?;
         }
         self.perform(site, Action::RouteDel(RouteDel { netns, route: found }))
     }
@@ -71,10 +67,10 @@ impl Lab {
         self.perform(site, Action::RuleAdd(RuleAdd { netns, rule }))
     }
 
-    /// Deletes a rule of the lab's own namespace, or one that the lab made.
+    /// Deletes a rule. One that the lab did not make has to be named by its priority.
     ///
     /// # Errors
-    /// `NL0110` if there is none, `NL0115` if it was there before.
+    /// `NL0110` if there is none.
     pub fn del_rule(&mut self, site: &Site, id: NsId, mut rule: RuleSpec, priority: Option<u32>) -> Result<()> {
         let netns = self.objects.netns(id)?.cookie;
         let made = self.steps.iter().rev().find_map(|(_, s)| match &s.action {
@@ -86,8 +82,7 @@ impl Lab {
         });
         rule.priority = match (made, priority) {
             (Some(priority), _) => priority,
-            (None, Some(priority)) if self.objects.is_own_netns(netns) => priority,
-            (None, Some(_)) => return Err(self.not_ours("the rule", "delete", netns, None)),
+            (None, Some(priority)) => priority,
             (None, None) => {
                 return Err(Diagnostic::new(Code::NoSuchEntry, "the lab has made no such rule")
                     .help("name its priority: #{ priority: … }")
@@ -118,30 +113,10 @@ impl Lab {
     /// Writes a setting.
     ///
     /// # Errors
-    /// `NL0117` if there is none or it refuses the value, `NL0115` if writing it would take things away on the host.
+    /// `NL0117` if there is none or it refuses the value.
     pub fn set_sysctl(&mut self, site: &Site, id: NsId, key: &str, value: &str) -> Result<()> {
-        let object = self.objects.netns(id)?;
-        let (netns, own, made_at) = (object.cookie, object.made, object.made_at);
-        let path = sysctl::path(key)?;
-        let value = value.trim().to_owned();
-        let mut set = SysctlSet { netns, path, value, before: Vec::new(), held: None, links: Vec::new() };
-        if !own || self.must_keep(made_at) {
-            set.before = SysctlSet::look(netns, &set.path, &mut self.context()).map_err(|e| e.at(site.clone()))?;
-        }
-        let takes_away = ["disable_ipv6", "addr_gen_mode", "ignore_routes_with_linkdown"];
-        let takes_away = takes_away.iter().any(|leaf| set.path.ends_with(leaf));
-        if own && takes_away && self.must_keep(made_at) {
-            for link in state::link::read(self.context_socket(netns)?).unwrap_or_default() {
-                let key = LinkKey { netns, index: link.ifindex };
-                set.links.push((key, Held::read(key, &mut self.context())?));
-            }
-        }
-        if !own {
-            if takes_away && set.before.first().is_some_and(|(_, v)| *v != set.value) {
-                return Err(self.not_ours(&format!("the setting `{key}`"), "change", netns, None));
-            }
-            set.held = Some(self.next_seq());
-        }
+        let netns = self.objects.netns(id)?.cookie;
+        let set = SysctlSet { netns, path: sysctl::path(key)?, value: value.trim().to_owned() };
         self.perform(site, Action::SysctlSet(set))
     }
 
@@ -152,7 +127,6 @@ impl Lab {
     pub fn sysctl(&mut self, id: NsId, key: &str) -> Result<String> {
         let netns = self.objects.netns(id)?.cookie;
         let path = sysctl::path(key)?;
-        let values = SysctlSet::look(netns, &path, &mut self.context())?;
-        Ok(values.into_iter().next().map(|(_, v)| v).unwrap_or_default())
+        SysctlSet::look(netns, &path, &mut self.context())
     }
 }

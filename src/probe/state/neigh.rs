@@ -34,7 +34,8 @@ pub struct NeighState {
 }
 
 impl NeighState {
-    fn new(message: &NeighbourMessage, names: &Names) -> Self {
+    /// Reads one entry's message.
+    pub fn new(message: &NeighbourMessage, names: &Names) -> Self {
         let header = &message.header;
         let mut state = Self {
             dev: name_of(names, header.ifindex),

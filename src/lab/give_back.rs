@@ -1,0 +1,199 @@
+//! Giving back what a lab changed of what was there before, after what it made has gone.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Lab;
+use super::rollback::{Leftover, Undoing};
+use super::told::Teller;
+use crate::action::Action;
+use crate::diag::{Code, Diagnostic, Result};
+use crate::journal::record::Record;
+use crate::journal::state::{Phase, Step};
+use crate::kernel::link::{self, LinkKey};
+use crate::kernel::space::NetnsCookie;
+use crate::snapshot::aim::{Aim, Decision, Fates, Theirs, decide};
+use crate::snapshot::change::Changed;
+use crate::snapshot::read;
+use crate::snapshot::restore::{Lack, restore};
+use crate::snapshot::scope::Scope;
+
+impl Lab {
+    /// Decides what the undo of all steps from one on will give back, and writes it down: what it is decided by is about to
+    /// change. An undo that was interrupted has decided already.
+    pub(super) fn aim(&mut self, from: u64, undoing: &mut Undoing) -> Result<Vec<Aim>> {
+        if let Some((begun, aims)) = &self.aimed
+            && *begun == from
+        {
+            return Ok(aims.clone());
+        }
+        let steps: Vec<(u64, Step)> = self.steps.iter().filter(|(seq, _)| *seq >= from).cloned().collect();
+        let mut scopes: BTreeMap<NetnsCookie, Scope> = BTreeMap::new();
+        let mut fresh: BTreeMap<u64, Vec<Changed>> = BTreeMap::new();
+        for (seq, step) in &steps {
+            for seen in &step.seen {
+                let netns = seen.scope.netns;
+                let goes = self.objects.made_netns_at(netns).is_some_and(|made| made >= from);
+                if !goes && self.context().exists(netns) {
+                    scopes.entry(netns).or_insert_with(|| Scope::new(netns)).join(&seen.scope);
+                }
+            }
+            if step.phase == Phase::Started {
+                // It may have happened: whatever has changed in its reach is taken to be its doing.
+                fresh.insert(*seq, self.changes(&step.seen)?);
+            }
+        }
+        let mut aims = Vec::new();
+        let mut handovers = Vec::new();
+        for (netns, mut scope) in scopes {
+            let now = read::read(&mut self.kernel, &mut scope)
+                .map_err(|e| crate::action::failed("read what the namespace holds", e))?;
+            let layers = self.layers(netns, from, &fresh);
+            let fates = self.fates(netns, &steps);
+            let (aim, Decision { handovers: more, theirs }) = decide(&layers, &now, scope, &fates);
+            undoing.theirs.extend(theirs.iter().map(|t| self.sentence(netns, &now.names, t)));
+            handovers.extend(more);
+            aims.push(aim);
+        }
+        self.hand_over(handovers)?;
+        if !aims.is_empty() {
+            self.log.write(&Record::Aimed { from, aims: aims.clone() })?;
+            self.aimed = Some((from, aims.clone()));
+        }
+        Ok(aims)
+    }
+
+    /// Gives it back, and notes what could not be with the steps that changed it.
+    pub(super) fn give_back(&mut self, aims: &[Aim], steps: &[u64], undoing: &mut Undoing) -> Result<()> {
+        self.begin_undo(steps)?;
+        let lacks = match restore(aims, &mut self.kernel) {
+            Ok(lacks) => lacks,
+            Err(error) => {
+                let error = crate::action::failed("read what the namespace holds", error);
+                for seq in steps {
+                    self.note(*seq, Err(error.clone()), undoing)?;
+                }
+                return Ok(());
+            }
+        };
+        let mut stuck = BTreeSet::new();
+        for lack in &lacks {
+            let Some(seq) = self.culprit(lack, steps) else { continue };
+            let leftover = self.leftover(lack, seq);
+            if stuck.insert(seq) {
+                self.stick(seq, leftover.why.clone())?;
+            }
+            undoing.leftovers.push(leftover);
+        }
+        let done: Vec<u64> = steps.iter().copied().filter(|seq| !stuck.contains(seq)).collect();
+        undoing.count += done.len();
+        self.mark_undone(&done)
+    }
+
+    /// What becomes of the links in a namespace by the undo of some steps, beyond being given back.
+    fn fates(&mut self, netns: NetnsCookie, steps: &[(u64, Step)]) -> Fates {
+        let mut fates = Fates::default();
+        for (_, step) in steps.iter().filter(|(_, s)| s.phase.is_open()) {
+            match &step.action {
+                Action::LinkAdd(add) => {
+                    let links = add.ends().filter_map(|end| self.objects.link_by_birth(end.link.key()));
+                    let here = links.flat_map(|l| &l.spots).filter(|s| s.key.netns == netns);
+                    fates.going.extend(here.map(|s| s.key.index));
+                }
+                Action::LinkMove(shift) if shift.from.netns == netns => {
+                    let there = self.objects.link_by_key(shift.to).or(self.objects.link_by_key(shift.from));
+                    let now = there.map_or(shift.to, |id| self.objects.link_at(id));
+                    // One that was deleted where it had been moved to has to be made again.
+                    if self.is_there(now) {
+                        fates.moved.insert(shift.from.index);
+                    }
+                }
+                _ => {}
+            }
+        }
+        fates
+    }
+
+    fn is_there(&mut self, key: LinkKey) -> bool {
+        let mut ctx = self.context();
+        ctx.exists(key.netns) && ctx.socket(key.netns).is_ok_and(|socket| link::get(socket, key.index).is_ok())
+    }
+
+    /// The last of the steps that changed the group.
+    fn culprit(&self, lack: &Lack, steps: &[u64]) -> Option<u64> {
+        let reaches = |step: &Step| step.seen.iter().any(|seen| seen.scope.netns == lack.netns);
+        let changed = |step: &Step| match &step.after {
+            crate::action::After::Changed { changes, .. } => {
+                changes.iter().any(|c| c.netns == lack.netns && c.group == lack.group)
+            }
+            _ => false,
+        };
+        let last = |is_it: &dyn Fn(&Step) -> bool| {
+            self.steps.iter().rev().find(|(seq, s)| steps.contains(seq) && is_it(s)).map(|(seq, _)| *seq)
+        };
+        last(&changed).or_else(|| last(&reaches)).or(steps.last().copied())
+    }
+
+    fn leftover(&mut self, lack: &Lack, seq: u64) -> Leftover {
+        let names = self.link_names(lack.netns);
+        let (option, exec) = self.reach(lack.netns);
+        let teller = Teller { names: &names, option: &option, exec: &exec };
+        let all = lack.missing.iter().map(|i| (i, true)).chain(lack.surplus.iter().map(|i| (i, false)));
+        let things: Vec<String> = all
+            .clone()
+            .take(3)
+            .map(|(item, put)| {
+                let value = teller.value(&lack.group, item).map_or_else(String::new, |v| format!(" {v:?}"));
+                let verb = if put { "give back" } else { "take away" };
+                format!("{verb} {}{value}", teller.thing(&lack.group, item))
+            })
+            .collect();
+        let things = if things.is_empty() { "give back the order of what was there".into() } else { things.join(", ") };
+        let mut why = Diagnostic::new(Code::Refused, format!("cannot {things}"));
+        if let Some(error) = &lack.error {
+            why = why.kernel(error.clone());
+        }
+        let by_hand = all.filter_map(|(item, put)| teller.command(&lack.group, item, put)).collect();
+        let names = self.objects.names();
+        let step = self.steps.iter().find(|(s, _)| *s == seq);
+        let what = step.map_or_else(Vec::new, |(_, step)| step.action.change().ip(names));
+        Leftover { what, why, by_hand }
+    }
+
+    /// What is somebody else's by now, in a sentence.
+    fn sentence(&self, netns: NetnsCookie, names: &BTreeMap<u32, String>, theirs: &Theirs) -> String {
+        let (option, exec) = self.reach(netns);
+        let teller = Teller { names, option: &option, exec: &exec };
+        let place = match self.objects.names().netns(netns) {
+            "host" => String::new(),
+            name => format!(" in `{name}`"),
+        };
+        let group = &theirs.group;
+        let Some(item) = theirs.now.as_ref().or(theirs.left.as_ref()).or(theirs.before.as_ref()) else {
+            return String::new();
+        };
+        let thing = format!("{}{place}", teller.thing(group, item));
+        let value = |i: &Option<_>| i.as_ref().and_then(|i| teller.value(group, i));
+        match (value(&theirs.left), value(&theirs.now)) {
+            (Some(left), Some(now)) => match value(&theirs.before) {
+                Some(before) => format!("{thing} was set to {left:?} by the lab and is {now:?} now; before the lab it was {before:?}"),
+                None => format!("{thing} was set to {left:?} by the lab and is {now:?} now"),
+            },
+            _ if theirs.now.is_none() => format!("{thing} was taken away since"),
+            _ if theirs.left.is_none() => format!("{thing} was put back by somebody since"),
+            _ => format!("{thing} was changed since"),
+        }
+    }
+
+    /// How a command reaches a namespace: the option for ip(8), and what goes before another program.
+    fn reach(&self, netns: NetnsCookie) -> (String, String) {
+        let names = self.objects.names();
+        (names.ip(netns).trim_start_matches("ip").to_owned(), names.exec(netns))
+    }
+
+    fn link_names(&mut self, netns: NetnsCookie) -> BTreeMap<u32, String> {
+        let mut ctx = self.context();
+        ctx.exists(netns);
+        let links = ctx.socket(netns).ok().and_then(|s| crate::snapshot::link::dump(s).ok());
+        crate::snapshot::link::names(&links.unwrap_or_default())
+    }
+}

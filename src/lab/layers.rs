@@ -1,0 +1,96 @@
+//! The layers on things that were there before: what this lab changed, and what other labs changed under or over it.
+
+use std::collections::BTreeMap;
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+
+use super::Lab;
+use super::proof::Picture;
+use crate::action::After;
+use crate::diag::{Code, Diagnostic, KernelError, Result};
+use crate::journal::log;
+use crate::journal::state::Step;
+use crate::journal::store::Store;
+use crate::kernel::effect;
+use crate::kernel::space::NetnsCookie;
+use crate::snapshot::aim::{Handover, Layer, Owner};
+use crate::snapshot::change::Changed;
+use crate::types::name::LabName;
+
+/// The file beside a journal in which other labs that went left what they had found; a line each.
+const HANDED: &str = "handed.jsonl";
+
+impl Lab {
+    /// All layers on things in a namespace, the oldest first: those of the steps from `from` on go, the others stay.
+    pub(super) fn layers(&self, netns: NetnsCookie, from: u64, fresh: &BTreeMap<u64, Vec<Changed>>) -> Vec<Layer> {
+        let own_name = &self.header.lab;
+        let mut layers = Vec::new();
+        let own_handed = handed(&self.store, own_name);
+        for (seq, step) in self.steps.iter().filter(|(_, s)| s.phase.is_open()) {
+            let stays = (*seq < from).then(|| Owner { lab: own_name.clone(), seq: *seq });
+            layers.extend(of_step(*seq, step, netns, &own_handed, stays));
+            // What was begun and not finished has no time of its own; it was the last.
+            let changes = fresh.get(seq).into_iter().flatten().filter(|c| c.netns == netns);
+            layers.extend(changes.map(|c| Layer { stays: None, time: u64::MAX, changed: c.clone() }));
+        }
+        for lab in self.store.labs().into_iter().filter(|l| l != own_name) {
+            let Ok(state) = log::read(&self.store.journal(&lab)) else { continue };
+            // One that is being undone has decided already what it gives back.
+            if state.aimed.is_some() || state.header.is_none_or(|h| h.boot_id != self.header.boot_id) {
+                continue;
+            }
+            let handed = handed(&self.store, &lab);
+            for (seq, step) in state.steps.iter().filter(|(_, s)| s.phase.is_open()) {
+                let stays = Some(Owner { lab: lab.clone(), seq: *seq });
+                layers.extend(of_step(*seq, step, netns, &handed, stays));
+            }
+        }
+        layers.sort_by_key(|layer| layer.time);
+        layers
+    }
+
+    /// Tells the labs whose layers lie above those that go what was there before.
+    pub(super) fn hand_over(&self, handovers: Vec<(Owner, Handover)>) -> Result<()> {
+        for (owner, handover) in handovers {
+            let dir = self.store.dir(&owner.lab);
+            let path = dir.join(HANDED);
+            // It is to find at its end what was there before both.
+            if let Some(mut picture) = Picture::load(&dir)
+                && picture.inherit(&handover)
+            {
+                picture.save(&dir)?;
+            }
+            let mut line = serde_json::to_vec(&handover).unwrap_or_default();
+            line.push(b'\n');
+            effect::here();
+            let written = OpenOptions::new().create(true).append(true).open(&path).and_then(|mut f| f.write_all(&line));
+            written.map_err(|e| {
+                Diagnostic::new(Code::BadFile, format!("cannot tell the lab `{}` what was there before it", owner.lab))
+                    .kernel(KernelError::from_io(format!("write {}", path.display()), &e))
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// The layers of one step, with what was handed over to it in the place of what it found.
+fn of_step(seq: u64, step: &Step, netns: NetnsCookie, handed: &[Handover], stays: Option<Owner>) -> Vec<Layer> {
+    let After::Changed { time, changes } = &step.after else { return Vec::new() };
+    let layer = |changed: &Changed| {
+        let mut changed = changed.clone();
+        let given = handed.iter().filter(|h| h.seq == seq && h.changed.group == changed.group && h.changed.netns == netns);
+        for pair in given.flat_map(|h| &h.changed.items) {
+            if let Some(own) = changed.items.iter_mut().find(|own| own.key() == pair.key()) {
+                own.before.clone_from(&pair.before);
+            }
+        }
+        Layer { stays: stays.clone(), time: *time, changed }
+    };
+    changes.iter().filter(|c| c.netns == netns).map(layer).collect()
+}
+
+fn handed(store: &Store, lab: &LabName) -> Vec<Handover> {
+    let text = fs::read_to_string(store.dir(lab).join(HANDED)).unwrap_or_default();
+    // A line that a kill cut off is written again by whoever finishes that undo.
+    text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}

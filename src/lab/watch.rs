@@ -1,0 +1,129 @@
+//! Looking before and after a change of what was there before, and of what has to come back by itself.
+
+use std::collections::BTreeMap;
+
+use super::Lab;
+use crate::action::{Action, After, Subject};
+use crate::diag::Result;
+use crate::journal::store::Turn;
+use crate::kernel::link::LinkKey;
+use crate::kernel::process;
+use crate::kernel::space::NetnsCookie;
+use crate::snapshot::aim::{Fates, Layer, decide};
+use crate::snapshot::change::{Changed, Seen, between};
+use crate::snapshot::restore::restore;
+use crate::snapshot::scope::{Scope, Touch};
+use crate::snapshot::{peer, read};
+
+/// What was looked at before an action, and the right to change it.
+#[derive(Default)]
+pub(super) struct Watch {
+    pub(super) seen: Vec<Seen>,
+    _turn: Option<Turn>,
+}
+
+impl Lab {
+    /// Looks at all that an action may change of what has to come back. While it is done no other lab changes such things,
+    /// or each would take the other's doing for its own.
+    pub(super) fn watch(&mut self, action: &Action) -> Result<Watch> {
+        if !self.is_watched_subject(action.change().subject()) {
+            return Ok(Watch::default());
+        }
+        let turn = self.store.turn()?;
+        let touches = action.change().touches(&mut self.context())?;
+        let seen = self.look(&touches)?;
+        Ok(Watch { seen, _turn: Some(turn) })
+    }
+
+    fn look(&mut self, touches: &[Touch]) -> Result<Vec<Seen>> {
+        let mut scopes: BTreeMap<NetnsCookie, Scope> = BTreeMap::new();
+        for touch in touches {
+            let mut add = |touch: &Touch| scopes.entry(touch.netns()).or_insert_with(|| Scope::new(touch.netns())).add(touch);
+            if self.is_watched(touch) {
+                add(touch);
+            }
+            // The other end of a wire loses its carrier, and with a deleted link it goes too.
+            if let Touch::Link(key, _) = touch
+                && let Some(other) = peer::find(&mut self.kernel, *key)
+            {
+                let touch = Touch::Link(other, Vec::new());
+                if self.is_watched(&touch) {
+                    add(&touch);
+                }
+            }
+        }
+        let mut seen = Vec::new();
+        for mut scope in scopes.into_values() {
+            self.context().exists(scope.netns);
+            let snapshot = read::read(&mut self.kernel, &mut scope).map_err(cannot_look)?;
+            seen.push(Seen::new(scope, snapshot));
+        }
+        Ok(seen)
+    }
+
+    /// What has changed since it was looked at.
+    pub(super) fn changes(&mut self, seen: &[Seen]) -> Result<Vec<Changed>> {
+        let mut changes = Vec::new();
+        for seen in seen {
+            if !self.context().exists(seen.scope.netns) {
+                continue;
+            }
+            let mut scope = seen.scope.clone();
+            let after = read::read(&mut self.kernel, &mut scope).map_err(cannot_look)?;
+            changes.extend(between(&seen.snapshot(), &after, &seen.scope.holds));
+        }
+        Ok(changes)
+    }
+
+    /// The same as what an action left.
+    pub(super) fn left(&mut self, after: After, seen: &[Seen]) -> Result<After> {
+        if seen.is_empty() {
+            return Ok(after);
+        }
+        Ok(After::Changed { changes: self.changes(seen)?, time: process::since_boot_nanos() })
+    }
+
+    /// Gives back at once what an action changed that failed half-way. Whether all of it came back.
+    pub(super) fn give_back_at_once(&mut self, seen: &[Seen]) -> bool {
+        let Ok(changes) = self.changes(seen) else { return false };
+        if changes.is_empty() {
+            return true;
+        }
+        let mut aims = Vec::new();
+        for seen in seen {
+            let mut scope = seen.scope.clone();
+            let Ok(now) = read::read(&mut self.kernel, &mut scope) else { return false };
+            let own = changes.iter().filter(|c| c.netns == scope.netns);
+            let layers: Vec<Layer> =
+                own.map(|changed| Layer { stays: None, time: 0, changed: changed.clone() }).collect();
+            aims.push(decide(&layers, &now, scope, &Fates::default()).0);
+        }
+        restore(&aims, &mut self.kernel).is_ok_and(|lacks| lacks.is_empty())
+    }
+
+    /// Whether what an action is about has to come back by itself.
+    fn is_watched_subject(&self, subject: Subject) -> bool {
+        match subject {
+            Subject::Link(link) => self.must_come_back(link.netns, Some(link)),
+            Subject::Netns(netns, link) => self.must_come_back(netns, link),
+            Subject::MakesNetns(_) | Subject::MakesLink(_) | Subject::Machine => false,
+        }
+    }
+
+    fn is_watched(&self, touch: &Touch) -> bool {
+        self.must_come_back(touch.netns(), touch.link())
+    }
+
+    /// Whether something was there before the lab, or before a stretch that can be taken back by itself. All else goes with
+    /// the link or the namespace that it is on.
+    fn must_come_back(&self, netns: NetnsCookie, link: Option<LinkKey>) -> bool {
+        self.must_keep(match link {
+            Some(key) => self.objects.made_link_at(key),
+            None => self.objects.made_netns_at(netns),
+        })
+    }
+}
+
+fn cannot_look(error: crate::diag::KernelError) -> Box<crate::diag::Diagnostic> {
+    crate::action::failed("read what the namespace holds", error)
+}

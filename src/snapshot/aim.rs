@@ -1,0 +1,295 @@
+//! What an undo aims at, decided from three sides: what there was, what the lab left, and what there is now.
+//!
+//! Each change of a thing is a layer on it, with what it found and what it left. A layer that goes from the top gives back
+//! what it found, if the thing still is as it left it; one that goes from below leaves that to the layer above it, which may
+//! be another lab's. What is otherwise than it was left is somebody else's by now and stays.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::change::{Changed, Pair};
+use super::group::{Group, Item, Key, Snapshot};
+use super::scope::Scope;
+use super::{addr, neigh, nexthop, route};
+use crate::types::name::LabName;
+
+/// One change of one group, by this lab's undo or by somebody who stays.
+#[derive(Debug, Clone)]
+pub struct Layer {
+    /// Whose it is: nothing for one that is taken back now.
+    pub stays: Option<Owner>,
+    /// When it was made, in nanoseconds since the boot.
+    pub time: u64,
+    /// What it did.
+    pub changed: Changed,
+}
+
+/// The step of a lab.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Owner {
+    /// The lab.
+    pub lab: LabName,
+    /// The step.
+    pub seq: u64,
+}
+
+/// What is to be in one namespace after an undo, as far as the undone changes could reach.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Aim {
+    /// How far that is.
+    pub scope: Scope,
+    /// What has to be there.
+    pub wanted: Vec<(Group, Vec<Item>)>,
+    /// What has to go: what the lab made, as it made it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gone: Vec<(Group, Vec<Key>)>,
+    /// The links that were deleted and have to be made again.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub made: BTreeSet<u32>,
+}
+
+/// What a layer that stays has to know from now on: what was there before it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Handover {
+    /// The step that gets it.
+    pub seq: u64,
+    /// The namespace, group and item.
+    pub changed: Changed,
+    /// What it had found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found: Option<Item>,
+}
+
+/// What somebody changed since.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Theirs {
+    /// The group.
+    pub group: Group,
+    /// As the lab left it.
+    pub left: Option<Item>,
+    /// As it is now.
+    pub now: Option<Item>,
+    /// As it was before the lab.
+    pub before: Option<Item>,
+}
+
+/// What was decided.
+#[derive(Debug, Default)]
+pub struct Decision {
+    /// For the layers of other labs or of earlier steps.
+    pub handovers: Vec<(Owner, Handover)>,
+    /// What is left to others.
+    pub theirs: Vec<Theirs>,
+}
+
+/// The links that go in the same undo by themselves, and those that were only moved away.
+#[derive(Debug, Default)]
+pub struct Fates {
+    /// They are deleted: nothing about them is wanted.
+    pub going: BTreeSet<u32>,
+    /// They come back by being moved, not by being made.
+    pub moved: BTreeSet<u32>,
+}
+
+/// Decides for one namespace. `layers` are in the order in which they were made.
+pub fn decide(layers: &[Layer], now: &Snapshot, scope: Scope, fates: &Fates) -> (Aim, Decision) {
+    let mut decision = Decision::default();
+    let mut aim = Aim { scope, wanted: Vec::new(), gone: Vec::new(), made: BTreeSet::new() };
+    let mut groups: BTreeSet<&Group> = now.groups.keys().collect();
+    groups.extend(layers.iter().filter(|l| l.stays.is_none()).map(|l| &l.changed.group));
+    for group in groups {
+        if group.link().is_some_and(|l| fates.going.contains(&l)) {
+            continue;
+        }
+        let own: Vec<&Layer> = layers.iter().filter(|l| l.changed.group == *group).collect();
+        let mut verdicts = verdicts(&own, now, group, &mut decision);
+        let mut wanted: Vec<Item> = Vec::new();
+        let mut gone = Vec::new();
+        let order = own.iter().find(|l| l.stays.is_none()).map_or(&[][..], |l| l.changed.order.as_slice());
+        for key in order {
+            match verdicts.remove(key) {
+                Some(Verdict::Want(item)) => wanted.push(item),
+                Some(Verdict::Drop) => gone.push(key.clone()),
+                None => wanted.extend(now.item(group, key).cloned()),
+            }
+        }
+        for item in now.items(group) {
+            match verdicts.remove(item.key()) {
+                Some(Verdict::Want(item)) => wanted.push(item),
+                Some(Verdict::Drop) => gone.push(item.key().clone()),
+                None if order.contains(item.key()) => {}
+                None if matches!(group, Group::Fdb(_)) && neigh::is_filter(item) => {}
+                None => wanted.push(item.clone()),
+            }
+        }
+        for (key, verdict) in verdicts {
+            match verdict {
+                Verdict::Want(item) => wanted.push(item),
+                Verdict::Drop => gone.push(key),
+            }
+        }
+        wanted.retain(|item| !leads_over(group, item, &fates.going));
+        if let Group::Link(index) = group
+            && now.items(group).is_empty()
+            && !wanted.is_empty()
+            && !fates.moved.contains(index)
+        {
+            aim.made.insert(*index);
+        }
+        if !wanted.is_empty() {
+            aim.wanted.push((group.clone(), wanted));
+        }
+        if !gone.is_empty() {
+            aim.gone.push((group.clone(), gone));
+        }
+    }
+    (aim, decision)
+}
+
+/// What becomes of an item that a layer changed.
+enum Verdict {
+    Want(Item),
+    Drop,
+}
+
+impl Verdict {
+    fn of(item: Option<Item>) -> Self {
+        item.map_or(Verdict::Drop, Verdict::Want)
+    }
+}
+
+fn verdicts(layers: &[&Layer], now: &Snapshot, group: &Group, decision: &mut Decision) -> BTreeMap<Key, Verdict> {
+    let mut piles: BTreeMap<&Key, Vec<(&Layer, &Pair)>> = BTreeMap::new();
+    for layer in layers {
+        for pair in &layer.changed.items {
+            if let Some(key) = pair.key() {
+                piles.entry(key).or_default().push((layer, pair));
+            }
+        }
+    }
+    let mut verdicts = BTreeMap::new();
+    for (key, pile) in piles {
+        // What the layers that go found, for the one that stays above them.
+        let mut found: Option<&Pair> = None;
+        for (layer, pair) in &pile {
+            match (&layer.stays, found) {
+                (None, _) => found = found.or(Some(pair)),
+                (Some(owner), Some(lowest)) => {
+                    decision.handovers.push((owner.clone(), hand_over(owner, layer, lowest, pair)));
+                    found = None;
+                }
+                (Some(_), None) => {}
+            }
+        }
+        let (Some(lowest), Some((_, top))) = (found, pile.last()) else { continue };
+        let (there, left, before) = (now.item(group, key), top.after.as_ref(), lowest.before.as_ref());
+        let is_like = |a: Option<&Item>, b: Option<&Item>| match (a, b) {
+            (Some(a), Some(b)) => a.is_like(b),
+            (None, None) => true,
+            _ => false,
+        };
+        let verdict = if is_like(there, left) || is_like(there, before) || is_kernels(group, before, there) {
+            Verdict::of(before.cloned())
+        } else {
+            decision.theirs.push(Theirs {
+                group: group.clone(),
+                left: left.cloned(),
+                now: there.cloned(),
+                before: before.cloned(),
+            });
+            Verdict::of(there.cloned())
+        };
+        verdicts.insert(key.clone(), verdict);
+    }
+    verdicts
+}
+
+fn hand_over(owner: &Owner, above: &Layer, lowest: &Pair, pair: &Pair) -> Handover {
+    let items = vec![Pair { before: lowest.before.clone(), after: pair.after.clone() }];
+    let found = pair.before.clone();
+    Handover { seq: owner.seq, found, changed: Changed { items, order: Vec::new(), ..above.changed.clone() } }
+}
+
+/// What the kernel makes by itself, in its own time, is no decision of somebody's.
+fn is_kernels(group: &Group, before: Option<&Item>, now: Option<&Item>) -> bool {
+    matches!(group, Group::Addrs { v6: true, .. }) && before.or(now).is_some_and(addr::is_kernels)
+}
+
+fn leads_over(group: &Group, item: &Item, going: &BTreeSet<u32>) -> bool {
+    match group {
+        Group::Routes(_) => !route::links(item).is_disjoint(going),
+        Group::Nexthops => nexthop::link(item).is_some_and(|link| going.contains(&link)),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::raw::Bytes;
+    use crate::kernel::space::NetnsCookie;
+
+    const NETNS: NetnsCookie = NetnsCookie(1);
+
+    fn mtu(value: &str) -> Item {
+        Item::named("mtu", value)
+    }
+
+    fn layer(stays: Option<&str>, time: u64, before: &str, after: &str) -> Layer {
+        let pair = Pair { before: Some(mtu(before)), after: Some(mtu(after)) };
+        let changed = Changed { netns: NETNS, group: Group::Link(2), order: vec![], items: vec![pair] };
+        Layer { stays: stays.map(|lab| Owner { lab: LabName::new(lab).unwrap(), seq: time }), time, changed }
+    }
+
+    fn decide_mtu(layers: &[Layer], now: &str) -> (String, usize, Vec<(u64, String)>) {
+        let now = Snapshot { netns: NETNS, names: BTreeMap::new(), groups: [(Group::Link(2), vec![mtu(now)])].into() };
+        let (aim, decision) = decide(layers, &now, Scope::new(NETNS), &Fates::default());
+        let handed = decision.handovers.iter().map(|(o, h)| (o.seq, h.changed.items[0].before.clone().unwrap().value));
+        let handed = handed.map(|(seq, value)| (seq, value.as_text())).collect();
+        (aim.wanted[0].1[0].value.as_text(), decision.theirs.len(), handed)
+    }
+
+    #[test]
+    fn from_three_sides() {
+        // As it was left: what was before comes back. Changed since: it stays.
+        assert_eq!(decide_mtu(&[layer(None, 1, "1500", "1400")], "1400"), ("1500".into(), 0, vec![]));
+        assert_eq!(decide_mtu(&[layer(None, 1, "1500", "1400")], "1300"), ("1300".into(), 1, vec![]));
+        // Two steps of one lab.
+        let twice = [layer(None, 1, "1500", "1400"), layer(None, 2, "1400", "1300")];
+        assert_eq!(decide_mtu(&twice, "1300"), ("1500".into(), 0, vec![]));
+        // Below another lab: that one gets what was before. Above it: what the other left comes back.
+        let below = [layer(None, 1, "1500", "1400"), layer(Some("b"), 2, "1400", "1300")];
+        assert_eq!(decide_mtu(&below, "1300"), ("1300".into(), 0, vec![(2, "1500".into())]));
+        let above = [layer(Some("b"), 1, "1500", "1400"), layer(None, 2, "1400", "1300")];
+        assert_eq!(decide_mtu(&above, "1300"), ("1400".into(), 0, vec![]));
+        // Around another lab, both at once.
+        let around = [layer(None, 1, "9", "8"), layer(Some("b"), 2, "8", "7"), layer(None, 3, "7", "6")];
+        assert_eq!(decide_mtu(&around, "6"), ("7".into(), 0, vec![(2, "9".into())]));
+    }
+
+    #[test]
+    fn what_came_meanwhile_stays_behind_what_comes_back() {
+        let group = Group::Rules { v6: false, priority: 10 };
+        let item = |text: &str| Item { name: None, value: Bytes::text(text), life: None };
+        let changed = Changed {
+            netns: NETNS,
+            group: group.clone(),
+            order: vec![Bytes::text("a"), Bytes::text("b")],
+            items: vec![
+                Pair { before: Some(item("a")), after: None },
+                Pair { before: None, after: Some(item("ours")) },
+            ],
+        };
+        let now = Snapshot {
+            netns: NETNS,
+            names: BTreeMap::new(),
+            groups: [(group, vec![item("b"), item("ours"), item("users")])].into(),
+        };
+        let layers = [Layer { stays: None, time: 1, changed }];
+        let (aim, _) = decide(&layers, &now, Scope::new(NETNS), &Fates::default());
+        let wanted: Vec<String> = aim.wanted[0].1.iter().map(|i| i.value.as_text()).collect();
+        assert_eq!(wanted, ["a", "b", "users"]);
+        assert_eq!(aim.gone[0].1, [Bytes::text("ours")]);
+    }
+}

@@ -1,0 +1,105 @@
+//! What a change did: the items that differ between two looks, each as it was before and after.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::group::{Group, Item, Key, Of, Snapshot};
+use super::scope::Scope;
+use crate::kernel::space::NetnsCookie;
+
+/// What was seen before a change, as far as the change can reach.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// How far that is.
+    pub scope: Scope,
+    /// What was there.
+    pub groups: Vec<(Group, Vec<Item>)>,
+    /// What its links were called.
+    pub names: Vec<(u32, String)>,
+}
+
+/// What a change did to one group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changed {
+    /// The namespace.
+    pub netns: NetnsCookie,
+    /// The group.
+    pub group: Group,
+    /// What was in it before, in its order, where the order means something.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub order: Vec<Key>,
+    /// The items that differ, or that are held although they were so already.
+    pub items: Vec<Pair>,
+}
+
+/// An item before and after.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pair {
+    /// What it was; nothing if it was not there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Item>,
+    /// What it became.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<Item>,
+}
+
+impl Pair {
+    /// By what the item is known.
+    pub fn key(&self) -> Option<&Key> {
+        self.before.as_ref().or(self.after.as_ref()).map(Item::key)
+    }
+}
+
+impl Seen {
+    /// What was seen, to be compared.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            netns: self.scope.netns,
+            names: self.names.iter().cloned().collect(),
+            groups: self.groups.iter().cloned().collect(),
+        }
+    }
+
+    /// The other way round.
+    pub fn new(scope: Scope, snapshot: Snapshot) -> Self {
+        Self { scope, groups: snapshot.groups.into_iter().collect(), names: snapshot.names.into_iter().collect() }
+    }
+}
+
+/// What differs between two looks at the same namespace.
+pub fn between(before: &Snapshot, after: &Snapshot, holds: &[(Group, Key)]) -> Vec<Changed> {
+    let groups: BTreeSet<&Group> = before.groups.keys().chain(after.groups.keys()).collect();
+    let mut all = Vec::new();
+    for group in groups {
+        let (old, new) = (before.items(group), after.items(group));
+        let mut keys: Vec<&Key> = old.iter().map(Item::key).collect();
+        keys.extend(new.iter().map(Item::key).filter(|k| before.item(group, k).is_none()));
+        let is_held = |key: &Key| holds.iter().any(|(g, k)| g == group && k == key);
+        let mut items = Vec::new();
+        for key in keys {
+            let pair = Pair { before: before.item(group, key).cloned(), after: after.item(group, key).cloned() };
+            // Only some of these were looked at, and a setting does not go by itself.
+            let is_partial = matches!(group, Group::Settings(Of::All | Of::Default | Of::Netns));
+            let differs = match (&pair.before, &pair.after) {
+                (Some(a), Some(b)) => !a.is_like(b) && !a.is_told(),
+                (None, None) => false,
+                _ => !is_partial,
+            };
+            if differs || is_held(key) {
+                items.push(pair);
+            }
+        }
+        let order: Vec<Key> =
+            if group.is_ordered() { old.iter().map(|i| i.key().clone()).collect() } else { Vec::new() };
+        let stayed = |items: &[Item], other: &[Item]| -> Vec<Key> {
+            let is_there = |k: &Key| other.iter().any(|o| o.key() == k);
+            items.iter().map(|i| i.key().clone()).filter(is_there).collect()
+        };
+        let moved = group.is_ordered() && stayed(old, new) != stayed(new, old);
+        if !items.is_empty() || moved {
+            all.push(Changed { netns: before.netns, group: group.clone(), order, items });
+        }
+    }
+    all
+}

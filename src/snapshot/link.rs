@@ -1,0 +1,300 @@
+//! Links: their attributes one by one, each with the message that sets it again.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::group::Item;
+use super::scope::Scope;
+use crate::diag::KernelError;
+use crate::kernel::netlink::Socket;
+use crate::kernel::raw::{Attribute, Bytes, Raw, encode};
+
+const RTM_NEWLINK: u16 = 16;
+const RTM_GETLINK: u16 = 18;
+const RTM_NEWLINKPROP: u16 = 108;
+const RTM_DELLINKPROP: u16 = 109;
+
+/// `IFLA_*` of linux/if_link.h.
+pub(super) const ADDRESS: u16 = 1;
+pub(super) const IFNAME: u16 = 3;
+pub(super) const MTU: u16 = 4;
+pub(super) const LINK: u16 = 5;
+const MASTER: u16 = 10;
+const TXQLEN: u16 = 13;
+const OPERSTATE: u16 = 16;
+pub(super) const LINKINFO: u16 = 18;
+const IFALIAS: u16 = 20;
+const AF_SPEC: u16 = 26;
+const IFGROUP: u16 = 27;
+const EXT_MASK: u16 = 29;
+pub(super) const NUM_TX_QUEUES: u16 = 31;
+pub(super) const NUM_RX_QUEUES: u16 = 32;
+pub(super) const LINK_NETNSID: u16 = 37;
+const XDP: u16 = 43;
+const PROP_LIST: u16 = 52;
+const ALT_IFNAME: u16 = 53;
+/// Offload limits that `ip link set` takes: `gso_max_segs`, `gso_max_size`, `gro_max_size`, and those for IPv4.
+const LIMITS: [u16; 5] = [40, 41, 58, 63, 64];
+/// Inside `IFLA_LINKINFO`.
+pub(super) const INFO_KIND: u16 = 1;
+pub(super) const INFO_DATA: u16 = 2;
+const INFO_SLAVE_KIND: u16 = 4;
+const INFO_SLAVE_DATA: u16 = 5;
+/// Inside `IFLA_AF_SPEC`, and in there.
+const AF_INET6: u16 = 10;
+const INET6_TOKEN: u16 = 7;
+
+/// The flags that somebody may set, with iproute2's words (`IFF_*` of linux/if.h).
+const FLAGS: [(&str, u32); 5] =
+    [("up", 1), ("noarp", 0x80), ("promisc", 0x100), ("allmulticast", 0x200), ("multicast", 0x1000)];
+
+/// All links, as the kernel tells them.
+///
+/// # Errors
+/// The kernel's answer.
+pub fn dump(socket: &mut Socket) -> Result<Vec<Raw>, KernelError> {
+    const SKIP_STATS: u32 = 1 << 3;
+    socket.dump_raw(&Raw {
+        kind: RTM_GETLINK,
+        header: vec![0; 16],
+        attributes: vec![Attribute::u32(EXT_MASK, SKIP_STATS)],
+    })
+}
+
+/// The ifindex of a link.
+pub fn index(link: &Raw) -> u32 {
+    link.header_u32(4)
+}
+
+/// The name of a link.
+pub fn name(link: &Raw) -> String {
+    link.get(IFNAME).map_or_else(String::new, Attribute::string)
+}
+
+fn number(link: &Raw, kind: u16) -> Option<u32> {
+    link.get(kind).and_then(Attribute::number)
+}
+
+/// The links of the same namespace that feel what happens to another: its ports and master, what sits on it and what it
+/// sits on, the other end of a veth.
+pub fn around(links: &[Raw], scope: &mut Scope) {
+    let touched = scope.links.clone();
+    let mut near = BTreeSet::new();
+    for link in links {
+        let own = index(link);
+        let below = match number(link, LINK) {
+            Some(below) if link.get(LINK_NETNSID).is_none() => Some(below),
+            _ => tunnel_dev(link),
+        };
+        for other in [below, number(link, MASTER)].into_iter().flatten().filter(|o| *o != 0) {
+            if touched.contains(&own) {
+                near.insert(other);
+            }
+            if touched.contains(&other) {
+                near.insert(own);
+            }
+        }
+    }
+    scope.links.extend(near);
+}
+
+/// The link that a VXLAN sends by, which stands among its own options (`IFLA_VXLAN_LINK`).
+fn tunnel_dev(link: &Raw) -> Option<u32> {
+    const VXLAN_LINK: u16 = 3;
+    let infos = link.get(LINKINFO)?.inside();
+    let kind = infos.iter().find(|a| a.kind == INFO_KIND)?.string();
+    let data = infos.iter().find(|a| a.kind == INFO_DATA)?.inside();
+    data.iter().find(|a| a.kind == VXLAN_LINK && kind == "vxlan")?.number()
+}
+
+/// The attributes of a link.
+pub fn items(link: &Raw) -> Vec<Item> {
+    let mut items = vec![Item::named("name", name(link))];
+    let mut put = |name: &str, value: String| items.push(Item::named(name, value));
+    let flags = link.header_u32(8);
+    for (word, bit) in FLAGS {
+        put(word, u32::from(flags & bit != 0).to_string());
+    }
+    for (word, kind, default) in [("mtu", MTU, 0), ("txqlen", TXQLEN, 0), ("group", IFGROUP, 0), ("master", MASTER, 0)]
+    {
+        put(word, number(link, kind).unwrap_or(default).to_string());
+    }
+    put("alias", link.get(IFALIAS).map_or_else(String::new, Attribute::string));
+    for limit in LIMITS {
+        if let Some(value) = number(link, limit) {
+            put(&format!("limit:{limit}"), value.to_string());
+        }
+    }
+    for property in link.get(PROP_LIST).map(Attribute::inside).unwrap_or_default() {
+        if property.kind == ALT_IFNAME {
+            put(&format!("altname:{}", property.string()), "1".into());
+        }
+    }
+    for (word, kind) in
+        [("~operstate", OPERSTATE), ("~link", LINK), ("~txqueues", NUM_TX_QUEUES), ("~rxqueues", NUM_RX_QUEUES)]
+    {
+        if let Some(value) = number(link, kind) {
+            put(word, value.to_string());
+        }
+    }
+    if let Some(id) = number(link, LINK_NETNSID) {
+        put("~netnsid", id.to_string());
+    }
+    if link.get(XDP).is_some_and(|xdp| xdp.inside().iter().any(|a| a.kind == 2 && a.number() != Some(0))) {
+        put("~xdp", "1".into());
+    }
+    if let Some(mac) = link.get(ADDRESS) {
+        items.push(Item { name: Some(Bytes::text("mac")), value: Bytes(mac.value.clone()), life: None });
+    }
+    if let Some(token) = token(link) {
+        items.push(Item { name: Some(Bytes::text("token")), value: Bytes(token), life: None });
+    }
+    items.extend(infos(link));
+    items
+}
+
+fn token(link: &Raw) -> Option<Vec<u8>> {
+    let inet6 = link.get(AF_SPEC)?.inside().into_iter().find(|a| a.kind == AF_INET6)?;
+    inet6.inside().into_iter().find(|a| a.kind == INET6_TOKEN).map(|a| a.value)
+}
+
+/// The kind of a link with its options, and its options as a port.
+fn infos(link: &Raw) -> Vec<Item> {
+    let mut items = Vec::new();
+    let infos = link.get(LINKINFO).map(Attribute::inside).unwrap_or_default();
+    let text = |kind: u16| infos.iter().find(|a| a.kind == kind).map(Attribute::string);
+    let inside = |kind: u16| infos.iter().find(|a| a.kind == kind).map(Attribute::inside).unwrap_or_default();
+    let (kind, port) = (text(INFO_KIND).unwrap_or_default(), text(INFO_SLAVE_KIND).unwrap_or_default());
+    items.push(Item::named("~kind", &kind));
+    let option = |prefix: &str, a: &Attribute| Item {
+        name: Some(Bytes::text(format!("{prefix}:{}", a.kind))),
+        value: Bytes(a.value.clone()),
+        life: None,
+    };
+    for mut a in inside(INFO_DATA).into_iter().filter(|a| !is_restless(&kind, a)) {
+        if kind == "macvlan" && a.kind == MACVLAN_DATA {
+            // The senders that are let in are kept in a hash table.
+            let mut senders = a.inside();
+            senders.sort_by(|a, b| a.value.cmp(&b.value));
+            a.value = encode(&senders);
+        }
+        items.push(option("data", &a));
+    }
+    if port.is_empty() {
+        return items;
+    }
+    items.push(Item::named("~port", &port));
+    for a in inside(INFO_SLAVE_DATA) {
+        match (port.as_str(), a.kind) {
+            ("bridge", PORT_NO) => items.push(Item::named("~portno", a.number().unwrap_or(0).to_string())),
+            // The kernel chooses among the states by the carrier; only `disabled` is somebody's.
+            ("bridge", PORT_STATE) if a.number() != Some(0) => {}
+            ("bridge", kind) if !PORT_OPTIONS.contains(&kind) => {}
+            _ => items.push(option("slave", &a)),
+        }
+    }
+    items
+}
+
+/// `IFLA_BRPORT_*` that can be set.
+const PORT_OPTIONS: [u16; 24] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 25, 27, 28, 29, 30, 31, 32, 33, 34, 39, 40, 43, 44];
+const PORT_STATE: u16 = 1;
+const PORT_NO: u16 = 18;
+
+/// Options that run by themselves or are told only: timers and counters of bridges, the number of a macvlan's senders.
+fn is_restless(kind: &str, a: &Attribute) -> bool {
+    match kind {
+        "bridge" => matches!(a.kind, 10..=19 | 21 | 40 | 47 | 48),
+        "macvlan" | "macvtap" => matches!(a.kind, 4 | 6 | 8),
+        _ => false,
+    }
+}
+
+/// In which order attributes are set; a bridge's MAC comes after its ports, from which it may take it by itself.
+pub fn turn(name: &str, kind: &str) -> u8 {
+    match name.split(':').next().unwrap_or_default() {
+        "name" => 0,
+        "altname" => 1,
+        "mac" if kind == "bridge" => 6,
+        "mac" => 2,
+        "mtu" => 3,
+        "master" => 5,
+        "up" => 7,
+        "slave" | "token" => 9,
+        _ => 4,
+    }
+}
+
+/// The message that sets an attribute of a link to what it was. `kind` is the link's, which has to be said with its options.
+pub fn set(index: u32, item: &Item, kind: &str) -> Option<Raw> {
+    let label = item.label();
+    let (word, number) =
+        label.split_once(':').map_or((label.as_str(), None), |(word, n)| (word, n.parse::<u16>().ok()));
+    let value = || item.value.as_text().parse::<u32>().ok();
+    let attribute = match word {
+        "name" => Attribute::text(IFNAME, &item.value.as_text()),
+        "mac" => Attribute::new(ADDRESS, item.value.0.clone()),
+        "mtu" => Attribute::u32(MTU, value()?),
+        "txqlen" => Attribute::u32(TXQLEN, value()?),
+        "group" => Attribute::u32(IFGROUP, value()?),
+        "master" => Attribute::u32(MASTER, value()?),
+        // An empty one takes it away.
+        "alias" => Attribute::new(IFALIAS, item.value.0.clone()),
+        "limit" => Attribute::u32(number?, value()?),
+        "token" => {
+            let token = Attribute::new(INET6_TOKEN, item.value.0.clone());
+            Attribute::nested(AF_SPEC, &[Attribute::nested(AF_INET6, &[token])])
+        }
+        "data" => {
+            let mut data = vec![Attribute::new(number?, item.value.0.clone())];
+            if matches!(kind, "macvlan" | "macvtap") && number == Some(MACVLAN_DATA) {
+                data.insert(0, Attribute::u32(MACVLAN_MODE, MACADDR_SET));
+            }
+            let infos = [Attribute::text(INFO_KIND, kind), Attribute::nested(INFO_DATA, &data)];
+            Attribute::nested(LINKINFO, &infos)
+        }
+        "slave" => {
+            let data = [Attribute::new(number?, item.value.0.clone())];
+            let infos = [Attribute::text(INFO_SLAVE_KIND, "bridge"), Attribute::nested(INFO_SLAVE_DATA, &data)];
+            Attribute::nested(LINKINFO, &infos)
+        }
+        "altname" => return Some(altname(RTM_NEWLINKPROP, index, &label)),
+        _ => {
+            let bit = FLAGS.iter().find(|(w, _)| *w == word)?.1;
+            let mut message = empty(index);
+            message.set_header_u32(8, if value()? == 0 { 0 } else { bit });
+            message.set_header_u32(12, bit);
+            return Some(message);
+        }
+    };
+    let mut message = empty(index);
+    message.attributes.push(attribute);
+    Some(message)
+}
+
+/// The message that takes an attribute away; of most there is none, since they always have a value.
+pub fn unset(index: u32, name: &str) -> Option<Raw> {
+    name.starts_with("altname:").then(|| altname(RTM_DELLINKPROP, index, name))
+}
+
+/// `IFLA_MACVLAN_MACADDR_DATA`, `IFLA_MACVLAN_MACADDR_MODE` and `MACVLAN_MACADDR_SET`: the whole list at once.
+const MACVLAN_DATA: u16 = 5;
+pub(super) const MACVLAN_MODE: u16 = 3;
+pub(super) const MACADDR_SET: u32 = 3;
+
+fn altname(message: u16, index: u32, label: &str) -> Raw {
+    let name = label.strip_prefix("altname:").unwrap_or(label);
+    let list = Attribute::nested(PROP_LIST, &[Attribute::text(ALT_IFNAME, name)]);
+    Raw { kind: message, attributes: vec![list], ..empty(index) }
+}
+
+/// A message about a link that says nothing yet.
+pub(super) fn empty(index: u32) -> Raw {
+    let mut message = Raw { kind: RTM_NEWLINK, header: vec![0; 16], attributes: Vec::new() };
+    message.set_header_u32(4, index);
+    message
+}
+
+/// The names of links by ifindex.
+pub fn names(links: &[Raw]) -> BTreeMap<u32, String> {
+    links.iter().map(|l| (index(l), name(l))).collect()
+}

@@ -1,0 +1,443 @@
+//! Giving back: makes a namespace what an undo aims at, and looks again until it is so or nothing more helps.
+//!
+//! The order is the kernel's: links before what is on them, carriers before the settings that a carrier writes anew, addresses
+//! before the routes that need them. Duplicate address detection is off meanwhile, or what comes back would be tentative
+//! for a second or two.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use netlink_packet_core::{NLM_F_APPEND, NLM_F_CREATE, NLM_F_REPLACE};
+
+use super::aim::Aim;
+use super::group::{Group, Item, Of, attribute};
+use super::setting::{self, ACCEPT_DAD};
+use super::view::View;
+use super::{addr, link, make, neigh, nexthop, qdisc, read, route, rule};
+use crate::diag::KernelError;
+use crate::kernel::link::LinkKey;
+use crate::kernel::process;
+use crate::kernel::raw::Raw;
+use crate::kernel::space::{Kernel, NetnsCookie};
+
+/// How long it is tried; the kernel sits on the news of a carrier for up to a second.
+const PATIENCE: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// What could not be given back.
+#[derive(Debug, Clone)]
+pub struct Lack {
+    /// The namespace.
+    pub netns: NetnsCookie,
+    /// The group.
+    pub group: Group,
+    /// What should be there and is not, or is otherwise.
+    pub missing: Vec<Item>,
+    /// What should not be there and is.
+    pub surplus: Vec<Item>,
+    /// What the kernel said to the last attempt.
+    pub error: Option<KernelError>,
+}
+
+/// Makes all of it as aimed at, and says what could not be. The namespaces are done together, since a wire has an end in
+/// each of two.
+///
+/// # Errors
+/// The kernel's answer to a dump.
+pub fn restore(aims: &[Aim], kernel: &mut Kernel) -> Result<Vec<Lack>, KernelError> {
+    let start = Instant::now();
+    let mut work = Work { aims, kernel, errors: BTreeMap::new() };
+    let mut last: Option<Vec<Group>> = None;
+    loop {
+        let lacks = work.lacks()?;
+        if lacks.is_empty() && !work.is_searching()? {
+            return Ok(lacks);
+        }
+        let groups: Vec<Group> = lacks.iter().map(|l| l.group.clone()).collect();
+        let is_stale = last.as_ref() == Some(&groups);
+        if start.elapsed() > PATIENCE || (is_stale && start.elapsed() > PATIENCE / 5) {
+            return Ok(lacks);
+        }
+        if lacks.is_empty() || is_stale {
+            std::thread::sleep(PAUSE);
+        }
+        if !lacks.is_empty() {
+            work.errors.clear();
+            work.go_through(&lacks)?;
+        }
+        last = Some(groups);
+    }
+}
+
+struct Work<'a> {
+    aims: &'a [Aim],
+    kernel: &'a mut Kernel,
+    errors: BTreeMap<(NetnsCookie, Group), KernelError>,
+}
+
+impl Work<'_> {
+    fn view<'a>(&mut self, aim: &'a Aim) -> Result<View<'a>, KernelError> {
+        let mut scope = aim.scope.clone();
+        Ok(View { aim, now: read::read(self.kernel, &mut scope)? })
+    }
+
+    fn lacks(&mut self) -> Result<Vec<Lack>, KernelError> {
+        let mut lacks = Vec::new();
+        for aim in self.aims {
+            if self.kernel.find(aim.scope.netns) {
+                let view = self.view(aim)?;
+                lacks.extend(view.lacks(&self.errors));
+            }
+        }
+        Ok(lacks)
+    }
+
+    fn is_searching(&mut self) -> Result<bool, KernelError> {
+        for aim in self.aims {
+            if read::is_searching(self.kernel, &aim.scope)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// One round through everything, in the order in which things depend on each other.
+    fn go_through(&mut self, lacks: &[Lack]) -> Result<(), KernelError> {
+        let disturbs = |lack: &Lack| match &lack.group {
+            Group::Link(_) => {
+                lack.missing.iter().any(|i| matches!(i.label().as_str(), "up" | "mtu" | "name" | "master" | "mac"))
+            }
+            Group::Addrs { v6, .. } => *v6,
+            Group::Settings(_) => lack.missing.iter().any(|i| i.label() == "ipv6/conf/disable_ipv6"),
+            _ => false,
+        };
+        let aims = self.aims;
+        let phases: &[fn(&mut Self, &View<'_>)] = &[
+            Self::links,
+            Self::settings,
+            Self::ports,
+            Self::qdiscs,
+            Self::addrs,
+            Self::nexthops,
+            Self::routes,
+            Self::neighs,
+            Self::rules,
+        ];
+        let quiet = lacks.iter().any(disturbs);
+        self.make_links()?;
+        if quiet {
+            self.hush(true)?;
+        }
+        for (number, phase) in phases.iter().enumerate() {
+            for aim in aims.iter().filter(|a| lacks.iter().any(|l| l.netns == a.scope.netns)) {
+                let view = self.view(aim)?;
+                phase(self, &view);
+            }
+            if number == 0 {
+                self.await_carriers()?;
+            }
+        }
+        let switches = |lack: &Lack| matches!(&lack.group, Group::Settings(_));
+        if quiet || lacks.iter().any(switches) {
+            self.hush(false)?;
+        }
+        Ok(())
+    }
+
+    /// Links that were deleted, parents before those that sit on them: until nothing more succeeds.
+    fn make_links(&mut self) -> Result<(), KernelError> {
+        let aims = self.aims;
+        let mut missing: Vec<LinkKey> = aims
+            .iter()
+            .flat_map(|aim| aim.made.iter().map(|index| LinkKey { netns: aim.scope.netns, index: *index }))
+            .collect();
+        loop {
+            let before = missing.len();
+            for key in std::mem::take(&mut missing) {
+                if self.is_there(key)? {
+                    continue;
+                }
+                let items = self.wanted(key);
+                let peer = self.other_end(key, &items);
+                let peer_items = peer.map(|p| self.wanted(p));
+                let other = peer.zip(peer_items.as_deref());
+                if let Err(error) = make::make(key, &items, other, self.kernel) {
+                    self.errors.insert((key.netns, Group::Link(key.index)), error);
+                    missing.push(key);
+                }
+            }
+            if missing.is_empty() || missing.len() == before {
+                return Ok(());
+            }
+        }
+    }
+
+    fn wanted(&self, key: LinkKey) -> Vec<Item> {
+        let aim = self.aims.iter().find(|a| a.scope.netns == key.netns);
+        aim.map_or_else(Vec::new, |aim| make::of(&aim.wanted, key.index).to_vec())
+    }
+
+    /// The other end of a veth that is gone: the one that names this one, in this namespace or in another.
+    fn other_end(&self, key: LinkKey, items: &[Item]) -> Option<LinkKey> {
+        let index: u32 = attribute(items, "~link")?.parse().ok()?;
+        let is_far = attribute(items, "~netnsid").is_some();
+        let names_us = |aim: &&Aim| {
+            (aim.scope.netns != key.netns) == is_far
+                && aim.made.contains(&index)
+                && attribute(make::of(&aim.wanted, index), "~link") == Some(key.index.to_string())
+        };
+        self.aims.iter().find(names_us).map(|aim| LinkKey { netns: aim.scope.netns, index })
+    }
+
+    fn is_there(&mut self, key: LinkKey) -> Result<bool, KernelError> {
+        let Some(socket) = self.kernel.socket(key.netns) else { return Ok(false) };
+        Ok(link::dump(socket)?.iter().any(|l| link::index(l) == key.index))
+    }
+
+    /// Switches the search for duplicate addresses off at all links of the aims, or back to what is wanted.
+    fn hush(&mut self, quiet: bool) -> Result<(), KernelError> {
+        let aims = self.aims;
+        for aim in aims {
+            let view = self.view(aim)?;
+            for (group, items) in &aim.wanted {
+                let Group::Settings(of @ (Of::Link(_) | Of::Default)) = group else { continue };
+                for item in items.iter().filter(|i| i.label() == ACCEPT_DAD) {
+                    let value = if quiet { "0".to_owned() } else { item.value.as_text() };
+                    self.write(&view, *of, ACCEPT_DAD, &value);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, view: &View<'_>, of: Of, name: &str, value: &str) {
+        let is_so = |i: &Item| i.label() == name && i.value.as_text() == value;
+        let group = Group::Settings(of);
+        // One that is not there is not missed: a link without IPv6 has none of it.
+        if view.now.items(&group).iter().any(is_so) {
+            return;
+        }
+        let netns = view.now.netns;
+        let Some(fd) = self.kernel.fd(netns) else { return };
+        if let Err(error) = setting::write(fd, of, name, value, &view.now.names) {
+            self.errors.insert((netns, group), error);
+        }
+    }
+
+    /// The attributes of links that differ; bridges last, and of one link in the order of [`link::turn`].
+    fn links(&mut self, view: &View<'_>) {
+        let mut todo = Vec::new();
+        for (index, wanted, kind) in view.links() {
+            for item in view.missing(&Group::Link(index), wanted).iter().filter(|i| !i.label().starts_with("slave:")) {
+                let port: u32 = attribute(wanted, "~portno").and_then(|n| n.parse().ok()).unwrap_or(0);
+                todo.push((link::turn(&item.label(), &kind), port, index, kind.clone(), item.clone()));
+            }
+            for key in view.surplus(&Group::Link(index)) {
+                if let Some(message) = link::unset(index, &key.as_text()) {
+                    self.send(view, &Group::Link(index), &message, 0);
+                }
+            }
+        }
+        // Ports get the lowest free number, so they are plugged in in the order of their numbers.
+        todo.sort_by_key(|(turn, port, index, ..)| (*turn, *port, *index));
+        for (_, _, index, kind, item) in todo {
+            // A bridge may have taken the MAC of a port by itself meanwhile.
+            if item.label() == "mac" && kind == "bridge" && self.has(view, index, &item) {
+                continue;
+            }
+            let Some(message) = link::set(index, &item, &kind) else { continue };
+            let group = Group::Link(index);
+            if self.send(view, &group, &message, 0) == Some(libc::EBUSY) && item.label() != "up" {
+                // Some cards change only while they are down; what they lose by that comes back in the next round.
+                let down = link::set(index, &Item::named("up", "0"), &kind);
+                let up = link::set(index, &Item::named("up", "1"), &kind);
+                for message in [down, Some(message), up].into_iter().flatten() {
+                    self.send(view, &group, &message, 0);
+                }
+            }
+        }
+    }
+
+    fn has(&mut self, view: &View<'_>, index: u32, item: &Item) -> bool {
+        let Some(socket) = self.kernel.socket(view.now.netns) else { return false };
+        let links = link::dump(socket).unwrap_or_default();
+        let found = links.iter().find(|l| link::index(l) == index);
+        found.is_some_and(|l| link::items(l).iter().any(|i| i.is_like(item)))
+    }
+
+    /// Waits until each link that had its carrier has it again, since a carrier writes settings and makes addresses.
+    fn await_carriers(&mut self) -> Result<(), KernelError> {
+        let start = Instant::now();
+        let aims = self.aims;
+        let mut waiting: Vec<&Aim> = aims.iter().collect();
+        loop {
+            let mut still = Vec::new();
+            for aim in waiting {
+                if self.view(aim)?.waits() {
+                    still.push(aim);
+                }
+            }
+            if still.is_empty() || start.elapsed() > PATIENCE / 2 {
+                return Ok(());
+            }
+            waiting = still;
+            std::thread::sleep(PAUSE);
+        }
+    }
+
+    fn settings(&mut self, view: &View<'_>) {
+        let mut todo: Vec<(u8, Of, Item)> = Vec::new();
+        for (group, wanted) in &view.aim.wanted {
+            let Group::Settings(of) = group else { continue };
+            // That of one link or of new ones comes at the very end, see `hush`.
+            let is_late = |i: &Item| i.label() == ACCEPT_DAD && *of != Of::All;
+            todo.extend(
+                wanted.iter().filter(|i| !is_late(i)).map(|i| (setting::turn(*of, &i.label()), *of, i.clone())),
+            );
+        }
+        todo.sort_by_key(|(turn, of, item)| (*turn, *of, item.label()));
+        let mut written = false;
+        let mut fresh = None;
+        for (turn, of, item) in todo {
+            // What writes others along makes the look at those old.
+            if turn > 2 && written && fresh.is_none() {
+                fresh = self.view(view.aim).ok();
+            }
+            let view = fresh.as_ref().unwrap_or(view);
+            let is_so = view.now.item(&Group::Settings(of), item.key()).is_none_or(|now| now.is_like(&item));
+            if !is_so {
+                written |= turn <= 2;
+                self.write(view, of, &item.label(), &item.value.as_text());
+            }
+        }
+    }
+
+    /// The options of bridge ports, after the carriers: the cost of a port follows its speed unless somebody chose it.
+    fn ports(&mut self, view: &View<'_>) {
+        for (index, wanted, kind) in view.links() {
+            for item in view.missing(&Group::Link(index), wanted).iter().filter(|i| i.label().starts_with("slave:")) {
+                if let Some(message) = link::set(index, item, &kind) {
+                    self.send(view, &Group::Link(index), &message, 0);
+                }
+            }
+        }
+    }
+
+    fn qdiscs(&mut self, view: &View<'_>) {
+        for group in view.differing(|g| matches!(g, Group::Qdiscs(_))) {
+            for message in view.now.items(&group).iter().rev().filter_map(qdisc::take) {
+                self.send(view, &group, &message, 0);
+            }
+            for message in view.target(&group).iter().filter_map(qdisc::put) {
+                self.send(view, &group, &message, NLM_F_CREATE | NLM_F_REPLACE);
+            }
+        }
+    }
+
+    fn addrs(&mut self, view: &View<'_>) {
+        for group in view.differing(|g| matches!(g, Group::Addrs { .. })) {
+            let Group::Addrs { v6, .. } = group else { continue };
+            let (gone, come) = addr::steps(v6, view.now.items(&group), &view.target(&group));
+            for message in gone.iter().filter_map(addr::take) {
+                // A secondary one may have gone with its primary.
+                self.send(view, &group, &message, 0);
+            }
+            for message in come.iter().filter_map(|i| addr::put(i, process::since_boot())) {
+                self.send(view, &group, &message, NLM_F_CREATE | NLM_F_REPLACE);
+            }
+        }
+    }
+
+    fn nexthops(&mut self, view: &View<'_>) {
+        let group = Group::Nexthops;
+        if !view.differing(|g| *g == group).contains(&group) {
+            return;
+        }
+        for key in view.surplus(&group) {
+            if let Some(message) = view.now.item(&group, &key).and_then(nexthop::take) {
+                self.send(view, &group, &message, 0);
+            }
+        }
+        let mut missing = view.missing(&group, &view.target(&group));
+        missing.sort_by_key(nexthop::is_group);
+        for message in missing.iter().filter_map(nexthop::put) {
+            self.send(view, &group, &message, NLM_F_CREATE | NLM_F_REPLACE);
+        }
+    }
+
+    /// Each group of which something is missing or in the wrong order is made anew as a whole. A gateway needs the route to
+    /// its own network first, so it is gone round until nothing more succeeds.
+    fn routes(&mut self, view: &View<'_>) {
+        let mut todo: Vec<(Group, Vec<Item>)> = Vec::new();
+        for group in view.differing(|g| matches!(g, Group::Routes(_))) {
+            let (now, target) = (view.now.items(&group), view.target(&group));
+            let kept = if is_prefix(now, &target) { now.len() } else { 0 };
+            if kept == 0 {
+                for message in now.iter().filter_map(route::take) {
+                    self.send(view, &group, &message, 0);
+                }
+            }
+            todo.push((group, target[kept..].to_vec()));
+        }
+        loop {
+            let before: usize = todo.iter().map(|(_, items)| items.len()).sum();
+            for (group, items) in &mut todo {
+                // Within a group the order counts, so one that cannot be made yet stops those behind it.
+                while let Some(item) = items.first() {
+                    let sent = route::put(group, item, process::since_boot())
+                        .is_none_or(|message| self.send(view, group, &message, NLM_F_CREATE | NLM_F_APPEND).is_none());
+                    if !sent {
+                        break;
+                    }
+                    items.remove(0);
+                }
+            }
+            let after: usize = todo.iter().map(|(_, items)| items.len()).sum();
+            if after == 0 || after == before {
+                return;
+            }
+        }
+    }
+
+    fn neighs(&mut self, view: &View<'_>) {
+        for group in view.differing(|g| matches!(g, Group::Neighs(_) | Group::Fdb(_))) {
+            for key in view.surplus(&group) {
+                if let Some(message) = view.now.item(&group, &key).and_then(neigh::take) {
+                    self.send(view, &group, &message, 0);
+                }
+            }
+            for (message, beside) in view.missing(&group, &view.target(&group)).iter().filter_map(neigh::put) {
+                let flags = NLM_F_CREATE | if beside { NLM_F_APPEND } else { NLM_F_REPLACE };
+                self.send(view, &group, &message, flags);
+            }
+        }
+    }
+
+    fn rules(&mut self, view: &View<'_>) {
+        for group in view.differing(|g| matches!(g, Group::Rules { .. })) {
+            let (now, target) = (view.now.items(&group), view.target(&group));
+            let kept = if is_prefix(now, &target) { now.len() } else { 0 };
+            if kept == 0 {
+                for message in now.iter().filter_map(rule::take) {
+                    self.send(view, &group, &message, 0);
+                }
+            }
+            for message in target[kept..].iter().filter_map(rule::put) {
+                self.send(view, &group, &message, NLM_F_CREATE);
+            }
+        }
+    }
+
+    /// Sends a message and remembers what the kernel said against it; gives back the errno.
+    fn send(&mut self, view: &View<'_>, group: &Group, message: &Raw, flags: u16) -> Option<i32> {
+        let netns = view.now.netns;
+        let error = self.kernel.socket(netns)?.change_raw(message, flags).err()?;
+        let errno = error.errno;
+        self.errors.insert((netns, group.clone()), error);
+        Some(errno)
+    }
+}
+
+fn is_prefix(now: &[Item], target: &[Item]) -> bool {
+    now.len() <= target.len() && now.iter().zip(target).all(|(a, b)| a.is_like(b))
+}

@@ -1,0 +1,164 @@
+//! How far a change can reach: what is looked at before and after it, and taken to be its doing.
+//!
+//! Others work at the same time. What changes meanwhile and has nothing to do with the things that were touched is theirs.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::group::{Group, Key, Of, RouteKey};
+use crate::kernel::link::LinkKey;
+use crate::kernel::raw::Bytes;
+use crate::kernel::space::NetnsCookie;
+
+/// What an action touches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Touch {
+    /// A link, with all that is on it and hangs on it. It sets these attributes.
+    Link(LinkKey, Vec<String>),
+    /// The attributes of a link alone.
+    Port(LinkKey, Vec<String>),
+    /// The addresses of a link, and the routes that follow from them.
+    Addrs(LinkKey),
+    /// The neighbours and forwarding entries of a link.
+    Neighs(LinkKey),
+    /// Routes, perhaps by way of a link.
+    Routes(NetnsCookie, RouteKey, Option<u32>),
+    /// The rules of a priority.
+    Rules(NetnsCookie, bool, u32),
+    /// A setting, and those that writing it writes along.
+    Settings(NetnsCookie, (Of, String), Vec<(Of, String)>),
+}
+
+/// What there is to be looked at in one namespace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scope {
+    /// The namespace.
+    pub netns: NetnsCookie,
+    /// The tables to be asked for.
+    pub tables: BTreeSet<Table>,
+    /// The links: all in these tables that belongs to them or leads over them is meant.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub links: BTreeSet<u32>,
+    /// Groups that are meant whatever link they belong to.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub groups: BTreeSet<Group>,
+    /// Settings that are meant besides those of the links.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub settings: BTreeSet<(Of, String)>,
+    /// What is set on purpose: it is held even if it was so already.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<(Group, Key)>,
+}
+
+/// What one dump gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs)] // The nouns of iproute2.
+pub enum Table {
+    Links,
+    Settings,
+    Addrs,
+    Routes,
+    Rules,
+    Neighs,
+    Fdb,
+    Nexthops,
+    Qdiscs,
+}
+
+impl Table {
+    /// All of them.
+    pub const ALL: [Table; 9] = [
+        Table::Links,
+        Table::Settings,
+        Table::Addrs,
+        Table::Routes,
+        Table::Rules,
+        Table::Neighs,
+        Table::Fdb,
+        Table::Nexthops,
+        Table::Qdiscs,
+    ];
+}
+
+impl Touch {
+    /// The namespace that it is in.
+    pub fn netns(&self) -> NetnsCookie {
+        match self {
+            Touch::Link(key, _) | Touch::Port(key, _) | Touch::Addrs(key) | Touch::Neighs(key) => key.netns,
+            Touch::Routes(netns, ..) | Touch::Rules(netns, ..) | Touch::Settings(netns, ..) => *netns,
+        }
+    }
+
+    /// The link that it is about, if that alone decides whether it has to be given back.
+    pub fn link(&self) -> Option<LinkKey> {
+        match self {
+            Touch::Link(key, _) | Touch::Port(key, _) | Touch::Addrs(key) | Touch::Neighs(key) => Some(*key),
+            Touch::Routes(netns, _, link) => link.map(|index| LinkKey { netns: *netns, index }),
+            Touch::Rules(..) | Touch::Settings(..) => None,
+        }
+    }
+}
+
+impl Scope {
+    /// A scope that holds nothing yet.
+    pub fn new(netns: NetnsCookie) -> Self {
+        Self {
+            netns,
+            tables: BTreeSet::new(),
+            links: BTreeSet::new(),
+            groups: BTreeSet::new(),
+            settings: BTreeSet::new(),
+            holds: Vec::new(),
+        }
+    }
+
+    /// Takes in what an action touches.
+    pub fn add(&mut self, touch: &Touch) {
+        use Table::{Addrs, Fdb, Links, Neighs, Nexthops, Qdiscs, Routes, Rules, Settings};
+        let tables: &[Table] = match touch {
+            Touch::Link(..) => &[Links, Settings, Addrs, Routes, Neighs, Fdb, Nexthops, Qdiscs],
+            Touch::Port(..) => &[Links],
+            Touch::Addrs(_) => &[Addrs, Routes],
+            Touch::Neighs(_) => &[Neighs, Fdb],
+            Touch::Routes(..) => &[Routes],
+            Touch::Rules(..) => &[Rules],
+            Touch::Settings(..) => &[Settings],
+        };
+        self.tables.extend(tables);
+        match touch {
+            Touch::Link(key, sets) | Touch::Port(key, sets) => {
+                self.links.insert(key.index);
+                self.holds.extend(sets.iter().map(|name| (Group::Link(key.index), Bytes::text(name))));
+            }
+            Touch::Addrs(key) | Touch::Neighs(key) => {
+                self.links.insert(key.index);
+            }
+            Touch::Routes(_, key, _) => {
+                self.groups.insert(Group::Routes(key.clone()));
+            }
+            Touch::Rules(_, v6, priority) => {
+                self.groups.insert(Group::Rules { v6: *v6, priority: *priority });
+            }
+            Touch::Settings(_, own, along) => {
+                self.holds.push((Group::Settings(own.0), Bytes::text(&own.1)));
+                self.settings.insert(own.clone());
+                self.settings.extend(along.iter().cloned());
+            }
+        }
+        if matches!(touch, Touch::Link(..)) {
+            // A link whose IPv6 begins anew takes this one; an undo changes it for a moment.
+            self.settings.insert((Of::Default, "ipv6/conf/accept_dad".into()));
+        }
+    }
+
+    /// Takes in all of another scope of the same namespace.
+    pub fn join(&mut self, other: &Self) {
+        self.tables.extend(&other.tables);
+        self.links.extend(&other.links);
+        self.groups.extend(other.groups.iter().cloned());
+        self.settings.extend(other.settings.iter().cloned());
+        self.holds.extend(other.holds.iter().cloned());
+    }
+}
