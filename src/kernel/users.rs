@@ -22,7 +22,11 @@ pub fn of_link(netns: BorrowedFd<'_>, index: u32) -> Users {
     let read = |file: &str| fs::read_to_string(format!("/proc/thread-self/net/{file}")).unwrap_or_default();
     let texts = netns::within(netns, || (read("packet"), read("igmp"), read("igmp6")));
     let Ok((packet, igmp, igmp6)) = texts else { return Users::default() };
-    Users { packet_sockets: packet_sockets(&packet, index), groups4: groups4(&igmp, index), groups6: groups6(&igmp6, index) }
+    Users {
+        packet_sockets: packet_sockets(&packet, index),
+        groups4: groups4(&igmp, index),
+        groups6: groups6(&igmp6, index),
+    }
 }
 
 /// The fifth column is the ifindex.

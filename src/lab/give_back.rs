@@ -175,7 +175,9 @@ impl Lab {
         let value = |i: &Option<_>| i.as_ref().and_then(|i| teller.value(group, i));
         match (value(&theirs.left), value(&theirs.now)) {
             (Some(left), Some(now)) => match value(&theirs.before) {
-                Some(before) => format!("{thing} was set to {left:?} by the lab and is {now:?} now; before the lab it was {before:?}"),
+                Some(before) => format!(
+                    "{thing} was set to {left:?} by the lab and is {now:?} now; before the lab it was {before:?}"
+                ),
                 None => format!("{thing} was set to {left:?} by the lab and is {now:?} now"),
             },
             _ if theirs.now.is_none() => format!("{thing} was taken away since"),

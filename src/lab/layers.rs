@@ -78,7 +78,8 @@ fn of_step(seq: u64, step: &Step, netns: NetnsCookie, handed: &[Handover], stays
     let After::Changed { time, changes } = &step.after else { return Vec::new() };
     let layer = |changed: &Changed| {
         let mut changed = changed.clone();
-        let given = handed.iter().filter(|h| h.seq == seq && h.changed.group == changed.group && h.changed.netns == netns);
+        let given =
+            handed.iter().filter(|h| h.seq == seq && h.changed.group == changed.group && h.changed.netns == netns);
         for pair in given.flat_map(|h| &h.changed.items) {
             if let Some(own) = changed.items.iter_mut().find(|own| own.key() == pair.key()) {
                 own.before.clone_from(&pair.before);

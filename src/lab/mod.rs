@@ -87,7 +87,8 @@ impl Lab {
             self.log.sync()?;
         }
         self.objects.started(seq, &action, site);
-        let step = Step { site: site.clone(), action, seen: watch.seen.clone(), after: After::Nothing, phase: Phase::Started };
+        let step =
+            Step { site: site.clone(), action, seen: watch.seen.clone(), after: After::Nothing, phase: Phase::Started };
         self.steps.push((seq, step));
         let result = if effect::fails_now() { Err(injected()) } else { self.apply_last() };
         match result.and_then(|after| self.left(after, &watch.seen).map_err(Failure::partial)) {

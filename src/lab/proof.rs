@@ -205,7 +205,9 @@ impl Changes {
         let told = |(group, pair): &(Group, Pair)| {
             let item = pair.before.as_ref().or(pair.after.as_ref());
             let what = match (group, item) {
-                (Group::Link(_), Some(item)) if item.label() == "name" && (pair.before.is_none() || pair.after.is_none()) => {
+                (Group::Link(_), Some(item))
+                    if item.label() == "name" && (pair.before.is_none() || pair.after.is_none()) =>
+                {
                     format!("link {}", item.value.as_text())
                 }
                 (_, Some(item)) => teller.thing(group, item),

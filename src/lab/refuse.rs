@@ -48,8 +48,10 @@ impl Lab {
         }
         match self.why_not(key, loss)? {
             None => Ok(()),
-            Some(why) => Err(Diagnostic::new(Code::CannotComeBack, format!("will not {verb} the link `{name}`: {why}"))
-                .help("use a link of the lab's own; or, if that may be lost: netlab run --force …")),
+            Some(why) => {
+                Err(Diagnostic::new(Code::CannotComeBack, format!("will not {verb} the link `{name}`: {why}"))
+                    .help("use a link of the lab's own; or, if that may be lost: netlab run --force …"))
+            }
         }
     }
 
@@ -63,9 +65,7 @@ impl Lab {
             }
         }
         let socket = self.context_socket(key.netns)?;
-        let temporary = |a: &crate::kernel::raw::Raw| {
-            addr::is_temporary(a) && addr::group(a).link() == Some(key.index)
-        };
+        let temporary = |a: &crate::kernel::raw::Raw| addr::is_temporary(a) && addr::group(a).link() == Some(key.index);
         if addr::dump(socket).unwrap_or_default().iter().any(temporary) {
             return Ok(Some("it has temporary IPv6 addresses (use_tempaddr), which only the kernel can make".into()));
         }
@@ -109,7 +109,8 @@ impl Lab {
     }
 
     fn items(&mut self, key: LinkKey) -> Result<Vec<Item>> {
-        let links = link::dump(self.context_socket(key.netns)?).map_err(|e| crate::action::failed("list the links", e))?;
+        let links =
+            link::dump(self.context_socket(key.netns)?).map_err(|e| crate::action::failed("list the links", e))?;
         Ok(links.iter().find(|l| link::index(l) == key.index).map(link::items).unwrap_or_default())
     }
 

@@ -38,7 +38,8 @@ impl Lab {
     fn look(&mut self, touches: &[Touch]) -> Result<Vec<Seen>> {
         let mut scopes: BTreeMap<NetnsCookie, Scope> = BTreeMap::new();
         for touch in touches {
-            let mut add = |touch: &Touch| scopes.entry(touch.netns()).or_insert_with(|| Scope::new(touch.netns())).add(touch);
+            let mut add =
+                |touch: &Touch| scopes.entry(touch.netns()).or_insert_with(|| Scope::new(touch.netns())).add(touch);
             if self.is_watched(touch) {
                 add(touch);
             }
