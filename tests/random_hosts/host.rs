@@ -114,7 +114,14 @@ impl Host {
                 });
                 ("veth", format!("v{k}"), line)
             }
-            (5 | 6, _) => ("bridge", format!("br{k}"), format!("{ip} link add br{k} {mac}type bridge stp_state 0")),
+            // Nor to a bridge that never had a port: one that has none now had one, and its MAC is not left to its ports.
+            (5 | 6, _) => {
+                let line = format!(
+                    "{ip} link add br{k} address 02:00:00:00:0{k}:01 type bridge stp_state 0; \
+                     {ip} link add t0 type veth peer name t1; {ip} link set t0 master br{k}; {ip} link del t0"
+                );
+                ("bridge", format!("br{k}"), line)
+            }
             (7, Some(dev)) => {
                 let mode = random.pick(&["bridge", "private", "vepa"]);
                 ("macvlan", format!("mv{k}"), format!("{ip} link add mv{k} link {dev} {mac}type macvlan mode {mode}"))
@@ -175,10 +182,16 @@ impl Host {
                 self.links[at].mtu = before.map(|l| l.mtu).min().unwrap_or(1500);
             }
         }
-        for link in self.links.iter().filter(|l| l.is_up) {
+        // All of them once, since the kernel has no way back to a link that never was up.
+        for link in &self.links {
             self.lines.push(format!("{} link set {} up", ip(self.places[link.place]), link.name));
         }
         // A bridge hears of its ports, a macvlan of what it sits on.
+        self.hurry();
+        self.hurry();
+        for link in self.links.iter().filter(|l| !l.is_up) {
+            self.lines.push(format!("{} link set {} down", ip(self.places[link.place]), link.name));
+        }
         self.hurry();
         self.hurry();
     }

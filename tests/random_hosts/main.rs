@@ -64,10 +64,10 @@ fn every_machine_is_as_it_was() {
                 counts.into_iter().for_each(|(what, n)| *sums.entry(what).or_insert(0) += n);
             }
             Err(why) => {
-                aloud(&format!("seed {seed}. failed"));
                 let text = format!("=== seed {seed}.\n{why}\n{trial}");
                 let small = std::env::var_os("SHRINK").map(|_| trial.shrunk(&why)).unwrap_or_default();
-                failed.lock().expect("no thread has failed").push(format!("{text}\n{small}"));
+                aloud(&format!("seed {seed}. failed\n{small}"));
+                failed.lock().expect("no thread has failed").push(text);
             }
         }
     });
