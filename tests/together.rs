@@ -160,7 +160,7 @@ const NOT_YOURS: &[(&str, &str)] = &[
     ),
     (
         "host[\"other0\"].del_addr(\"10.93.0.1/24\")",
-        "NL0115]: cannot delete the address 10.93.0.1/24 of `other0`: it belongs to the lab `other`",
+        "NL0115]: cannot take 10.93.0.1/24 from the link `other0`: it belongs to the lab `other`",
     ),
     ("get_netns(\"elsewhere\")[\"lo\"].down()", "NL0115]: cannot take down the link `lo`: "),
     ("get_netns(\"elsewhere\").del()", "NL0115]: cannot delete the namespace `elsewhere`: "),
@@ -168,7 +168,7 @@ const NOT_YOURS: &[(&str, &str)] = &[
     ("host.del_route(\"10.92.0.0/16\", \"10.93.0.2\")", "NL0115]: cannot delete the route to 10.92.0.0/16: "),
     ("netns(\"elsewhere\")", "NL0101]: there is a namespace called `elsewhere` already"),
     ("bridge(\"other0\")", "NL0101]: namespace `host` already has a link called `other0`"),
-    ("host[\"my0\"].rename(\"other0\")", "NL0115]: cannot rename the link `my0`: it was there before this lab"),
+    ("host[\"my0\"].rename(\"other0\")", "NL0101]: cannot rename `my0`: there is a link called `other0` already"),
 ];
 
 #[test]

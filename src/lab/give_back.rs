@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Lab;
 use super::rollback::{Leftover, Undoing};
 use super::told::Teller;
-use crate::action::Action;
+use crate::action::{Action, After};
 use crate::diag::{Code, Diagnostic, Result};
 use crate::journal::record::Record;
-use crate::journal::state::{Phase, Step};
+use crate::journal::state::Step;
 use crate::kernel::link::{self, LinkKey};
 use crate::kernel::space::NetnsCookie;
 use crate::snapshot::aim::{Aim, Decision, Fates, Theirs, decide};
@@ -24,7 +24,7 @@ impl Lab {
         if let Some((begun, aims)) = &self.aimed
             && *begun == from
         {
-            return Ok(aims.clone());
+            return Ok(self.followed(aims.clone()));
         }
         let steps: Vec<(u64, Step)> = self.steps.iter().filter(|(seq, _)| *seq >= from).cloned().collect();
         let mut scopes: BTreeMap<NetnsCookie, Scope> = BTreeMap::new();
@@ -37,19 +37,20 @@ impl Lab {
                     scopes.entry(netns).or_insert_with(|| Scope::new(netns)).join(&seen.scope);
                 }
             }
-            if step.phase == Phase::Started {
+            if !matches!(step.after, After::Changed { .. }) && !step.seen.is_empty() {
                 // It may have happened: whatever has changed in its reach is taken to be its doing.
                 fresh.insert(*seq, self.changes(&step.seen)?);
             }
         }
         let mut aims = Vec::new();
         let mut handovers = Vec::new();
-        for (netns, mut scope) in scopes {
-            let now = read::read(&mut self.kernel, &mut scope)
+        for (netns, scope) in scopes {
+            let now = read::read(&mut self.kernel, &scope)
                 .map_err(|e| crate::action::failed("read what the namespace holds", e))?;
             let layers = self.layers(netns, from, &fresh);
-            let fates = self.fates(netns, &steps);
-            let (aim, Decision { handovers: more, theirs }) = decide(&layers, &now, scope, &fates);
+            let fates = Fates { pending: self.pending(netns), ..self.fates(netns, &steps) };
+            let (aim, Decision { handovers: more, theirs, given_back }) = decide(&layers, &now, scope, &fates);
+            self.tell_interrupted(given_back)?;
             undoing.theirs.extend(theirs.iter().map(|t| self.sentence(netns, &now.names, t)));
             handovers.extend(more);
             aims.push(aim);
@@ -92,13 +93,12 @@ impl Lab {
     /// What becomes of the links in a namespace by the undo of some steps, beyond being given back.
     fn fates(&mut self, netns: NetnsCookie, steps: &[(u64, Step)]) -> Fates {
         let mut fates = Fates::default();
+        let mut made: BTreeSet<LinkKey> = BTreeSet::new();
         for (_, step) in steps.iter().filter(|(_, s)| s.phase.is_open()) {
             match &step.action {
-                Action::LinkAdd(add) => {
-                    let links = add.ends().filter_map(|end| self.objects.link_by_birth(end.link.key()));
-                    let here = links.flat_map(|l| &l.spots).filter(|s| s.key.netns == netns);
-                    fates.going.extend(here.map(|s| s.key.index));
-                }
+                Action::LinkAdd(add) => made.extend(add.ends().map(|end| end.link.key())),
+                // It goes from wherever it has been moved to.
+                Action::LinkMove(shift) if made.contains(&shift.from) => drop(made.insert(shift.to)),
                 Action::LinkMove(shift) if shift.from.netns == netns => {
                     let there = self.objects.link_by_key(shift.to).or(self.objects.link_by_key(shift.from));
                     let now = there.map_or(shift.to, |id| self.objects.link_at(id));
@@ -110,6 +110,7 @@ impl Lab {
                 _ => {}
             }
         }
+        fates.going = made.into_iter().filter(|key| key.netns == netns).map(|key| key.index).collect();
         fates
     }
 
@@ -122,9 +123,7 @@ impl Lab {
     fn culprit(&self, lack: &Lack, steps: &[u64]) -> Option<u64> {
         let reaches = |step: &Step| step.seen.iter().any(|seen| seen.scope.netns == lack.netns);
         let changed = |step: &Step| match &step.after {
-            crate::action::After::Changed { changes, .. } => {
-                changes.iter().any(|c| c.netns == lack.netns && c.group == lack.group)
-            }
+            After::Changed { changes, .. } => changes.iter().any(|c| c.netns == lack.netns && c.group == lack.group),
             _ => false,
         };
         let last = |is_it: &dyn Fn(&Step) -> bool| {

@@ -13,7 +13,7 @@ use crate::journal::state::Step;
 use crate::journal::store::Store;
 use crate::kernel::effect;
 use crate::kernel::space::NetnsCookie;
-use crate::snapshot::aim::{Handover, Layer, Owner};
+use crate::snapshot::aim::{Aim, Handover, Layer, Owner};
 use crate::snapshot::change::Changed;
 use crate::types::name::LabName;
 
@@ -72,6 +72,40 @@ impl Lab {
         Ok(())
     }
 }
+
+impl Lab {
+    /// Tells the labs whose undo was interrupted after they had decided what they give back, and which may have decided for
+    /// what this lab gives back otherwise now.
+    pub(super) fn tell_interrupted(&self, given_back: Vec<Changed>) -> Result<()> {
+        let mut tells = Vec::new();
+        for lab in self.store.labs().into_iter().filter(|l| *l != self.header.lab) {
+            if log::read(&self.store.journal(&lab)).is_ok_and(|state| state.aimed.is_some()) {
+                let owner = Owner { lab, seq: AIMED };
+                let line = |changed: &Changed| Handover { seq: AIMED, changed: changed.clone(), found: None };
+                tells.extend(given_back.iter().map(|changed| (owner.clone(), line(changed))));
+            }
+        }
+        self.hand_over(tells)
+    }
+
+    /// What the undos of other labs aim at in a namespace that were interrupted.
+    pub(super) fn pending(&self, netns: NetnsCookie) -> Vec<Aim> {
+        let others = self.store.labs().into_iter().filter(|l| *l != self.header.lab);
+        let aims = others.filter_map(|lab| log::read(&self.store.journal(&lab)).ok()?.aimed).flat_map(|(_, aims)| aims);
+        aims.filter(|aim| aim.scope.netns == netns).collect()
+    }
+
+    /// What was decided, with what other labs have given back otherwise since.
+    pub(super) fn followed(&self, mut aims: Vec<Aim>) -> Vec<Aim> {
+        for told in handed(&self.store, &self.header.lab).iter().filter(|h| h.seq == AIMED) {
+            aims.iter_mut().for_each(|aim| aim.follow(&told.changed));
+        }
+        aims
+    }
+}
+
+/// The number of no step: what is handed over is for the undo as a whole.
+const AIMED: u64 = 0;
 
 /// The layers of one step, with what was handed over to it in the place of what it found.
 fn of_step(seq: u64, step: &Step, netns: NetnsCookie, handed: &[Handover], stays: Option<Owner>) -> Vec<Layer> {

@@ -85,8 +85,12 @@ impl Lab {
             if users.packet_sockets > 0 {
                 return Ok(Some("a program has a packet socket on it (tcpdump, a DHCP client …)".into()));
             }
+            // The kernel listens for a tunnel, and does so again.
+            let links = link::dump(self.context_socket(key.netns)?).unwrap_or_default();
+            let tunnels: Vec<String> = links.iter().filter_map(|l| link::tunnel_group(l, key.index)).collect();
             let groups = users.groups4.iter().map(ToString::to_string);
-            if let Some(group) = groups.chain(users.groups6.iter().map(ToString::to_string)).next() {
+            let groups = groups.chain(users.groups6.iter().map(ToString::to_string));
+            if let Some(group) = groups.filter(|g| !tunnels.contains(g)).next() {
                 return Ok(Some(format!("a program listens to the group {group} on it")));
             }
         }

@@ -117,8 +117,13 @@ impl Lab {
 
     fn take_back(&mut self, to: Savepoint, undoing: &mut Undoing) -> Result<()> {
         let open = || self.steps.iter().filter(|(seq, s)| *seq >= to.0 && s.phase.is_open());
-        let _turn = if open().any(|(_, s)| !s.seen.is_empty()) { Some(self.store.turn()?) } else { None };
+        let watched: Vec<u64> = open().filter(|(_, s)| !s.seen.is_empty()).map(|(seq, _)| *seq).collect();
+        let _turn = if watched.is_empty() { None } else { Some(self.store.turn()?) };
         let plan = plan(&self.steps[self.steps.partition_point(|(seq, _)| *seq < to.0)..], &self.objects);
+        if !watched.is_empty() {
+            // Before other labs are told what was there before them: a lab that was killed after that is not up any more.
+            self.begin_undo(&watched)?;
+        }
         let aims = self.aim(to.0, undoing)?;
         let (mut covered, mut changed) = (Vec::new(), Vec::new());
         for piece in plan {

@@ -56,7 +56,7 @@ impl Lab {
         let mut seen = Vec::new();
         for mut scope in scopes.into_values() {
             self.context().exists(scope.netns);
-            let snapshot = read::read(&mut self.kernel, &mut scope).map_err(cannot_look)?;
+            let snapshot = read::read_around(&mut self.kernel, &mut scope).map_err(cannot_look)?;
             seen.push(Seen::new(scope, snapshot));
         }
         Ok(seen)
@@ -69,8 +69,7 @@ impl Lab {
             if !self.context().exists(seen.scope.netns) {
                 continue;
             }
-            let mut scope = seen.scope.clone();
-            let after = read::read(&mut self.kernel, &mut scope).map_err(cannot_look)?;
+            let after = read::read(&mut self.kernel, &seen.scope).map_err(cannot_look)?;
             changes.extend(between(&seen.snapshot(), &after, &seen.scope.holds));
         }
         Ok(changes)
@@ -92,12 +91,11 @@ impl Lab {
         }
         let mut aims = Vec::new();
         for seen in seen {
-            let mut scope = seen.scope.clone();
-            let Ok(now) = read::read(&mut self.kernel, &mut scope) else { return false };
-            let own = changes.iter().filter(|c| c.netns == scope.netns);
+            let Ok(now) = read::read(&mut self.kernel, &seen.scope) else { return false };
+            let own = changes.iter().filter(|c| c.netns == seen.scope.netns);
             let layers: Vec<Layer> =
                 own.map(|changed| Layer { stays: None, time: 0, changed: changed.clone() }).collect();
-            aims.push(decide(&layers, &now, scope, &Fates::default()).0);
+            aims.push(decide(&layers, &now, seen.scope.clone(), &Fates::default()).0);
         }
         restore(&aims, &mut self.kernel).is_ok_and(|lacks| lacks.is_empty())
     }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::change::{Changed, Pair};
 use super::group::{Group, Item, Key, Snapshot};
 use super::scope::Scope;
+use super::setting::ACCEPT_DAD;
 use super::{addr, neigh, nexthop, route};
 use crate::types::name::LabName;
 
@@ -81,6 +82,35 @@ pub struct Decision {
     pub handovers: Vec<(Owner, Handover)>,
     /// What is left to others.
     pub theirs: Vec<Theirs>,
+    /// What will be otherwise than the lab left it, as it was left and as it will be.
+    pub given_back: Vec<Changed>,
+}
+
+impl Aim {
+    /// Whether this very thing is wanted.
+    fn wants(&self, group: &Group, item: &Item) -> bool {
+        self.wanted.iter().any(|(g, items)| g == group && items.iter().any(|i| i.is_like(item)))
+    }
+
+    /// Follows an undo under this one, which was interrupted after it had been decided: where that gave back something else
+    /// than what this one wants because of it, that is wanted now.
+    pub fn follow(&mut self, changed: &Changed) {
+        if changed.netns != self.scope.netns {
+            return;
+        }
+        for pair in &changed.items {
+            let Some(left) = &pair.before else { continue };
+            let Some((_, wanted)) = self.wanted.iter_mut().find(|(group, _)| *group == changed.group) else { continue };
+            let Some(at) = wanted.iter().position(|item| item.is_like(left)) else { continue };
+            match &pair.after {
+                Some(after) => wanted[at] = after.clone(),
+                None => {
+                    let key = wanted.remove(at).key().clone();
+                    self.gone.push((changed.group.clone(), vec![key]));
+                }
+            }
+        }
+    }
 }
 
 /// The links that go in the same undo by themselves, and those that were only moved away.
@@ -90,6 +120,8 @@ pub struct Fates {
     pub going: BTreeSet<u32>,
     /// They come back by being moved, not by being made.
     pub moved: BTreeSet<u32>,
+    /// What other undos aim at in the same namespace, which were interrupted and will be taken up again.
+    pub pending: Vec<Aim>,
 }
 
 /// Decides for one namespace. `layers` are in the order in which they were made.
@@ -103,7 +135,7 @@ pub fn decide(layers: &[Layer], now: &Snapshot, scope: Scope, fates: &Fates) -> 
             continue;
         }
         let own: Vec<&Layer> = layers.iter().filter(|l| l.changed.group == *group).collect();
-        let mut verdicts = verdicts(&own, now, group, &mut decision);
+        let mut verdicts = verdicts(&own, now, group, &fates.pending, &mut decision);
         let mut wanted: Vec<Item> = Vec::new();
         let mut gone = Vec::new();
         let order = own.iter().find(|l| l.stays.is_none()).map_or(&[][..], |l| l.changed.order.as_slice());
@@ -119,7 +151,7 @@ pub fn decide(layers: &[Layer], now: &Snapshot, scope: Scope, fates: &Fates) -> 
                 Some(Verdict::Want(item)) => wanted.push(item),
                 Some(Verdict::Drop) => gone.push(item.key().clone()),
                 None if order.contains(item.key()) => {}
-                None if matches!(group, Group::Fdb(_)) && neigh::is_filter(item) => {}
+                None if follows(group, item) => {}
                 None => wanted.push(item.clone()),
             }
         }
@@ -130,6 +162,13 @@ pub fn decide(layers: &[Layer], now: &Snapshot, scope: Scope, fates: &Fates) -> 
             }
         }
         wanted.retain(|item| !leads_over(group, item, &fates.going));
+        if let Group::Fdb(index) = group
+            && !aim.made.contains(index)
+            && !fates.moved.contains(index)
+        {
+            // It came and went with a macvlan, unless the link was emptied by leaving its namespace.
+            wanted.retain(|item| !neigh::is_filter(item));
+        }
         if let Group::Link(index) = group
             && now.items(group).is_empty()
             && !wanted.is_empty()
@@ -159,7 +198,13 @@ impl Verdict {
     }
 }
 
-fn verdicts(layers: &[&Layer], now: &Snapshot, group: &Group, decision: &mut Decision) -> BTreeMap<Key, Verdict> {
+fn verdicts(
+    layers: &[&Layer],
+    now: &Snapshot,
+    group: &Group,
+    pending: &[Aim],
+    decision: &mut Decision,
+) -> BTreeMap<Key, Verdict> {
     let mut piles: BTreeMap<&Key, Vec<(&Layer, &Pair)>> = BTreeMap::new();
     for layer in layers {
         for pair in &layer.changed.items {
@@ -189,8 +234,18 @@ fn verdicts(layers: &[&Layer], now: &Snapshot, group: &Group, decision: &mut Dec
             (None, None) => true,
             _ => false,
         };
-        let verdict = if is_like(there, left) || is_like(there, before) || is_kernels(group, before, there) {
-            Verdict::of(before.cloned())
+        // An undo that was interrupted will bring it back to what this lab left; it is told to go further.
+        let is_pending = left.is_some_and(|left| pending.iter().any(|aim| aim.wants(group, left)));
+        let is_told = before.or(left).or(there).is_some_and(Item::is_told);
+        let is_ours = is_told || is_like(there, left) || is_like(there, before) || is_kernels(group, before, there);
+        let verdict = if is_ours || is_pending {
+            decision.given_back.push(Changed {
+                netns: now.netns,
+                group: group.clone(),
+                order: Vec::new(),
+                items: vec![Pair { before: left.cloned(), after: before.cloned() }],
+            });
+            Verdict::of(if is_ours { before } else { there }.cloned())
         } else {
             decision.theirs.push(Theirs {
                 group: group.clone(),
@@ -214,6 +269,17 @@ fn hand_over(owner: &Owner, above: &Layer, lowest: &Pair, pair: &Pair) -> Handov
 /// What the kernel makes by itself, in its own time, is no decision of somebody's.
 fn is_kernels(group: &Group, before: Option<&Item>, now: Option<&Item>) -> bool {
     matches!(group, Group::Addrs { v6: true, .. }) && before.or(now).is_some_and(addr::is_kernels)
+}
+
+/// What nobody has to give back because an undo does not take it away, and which may change or follow from what goes: a bridge has the
+/// MAC of one of its ports.
+fn follows(group: &Group, item: &Item) -> bool {
+    match group {
+        Group::Link(_) => !item.is_told(),
+        // The undo itself changes this one for a while.
+        Group::Settings(_) => item.label() != ACCEPT_DAD,
+        _ => false,
+    }
 }
 
 fn leads_over(group: &Group, item: &Item, going: &BTreeSet<u32>) -> bool {
@@ -247,7 +313,8 @@ mod tests {
         let (aim, decision) = decide(layers, &now, Scope::new(NETNS), &Fates::default());
         let handed = decision.handovers.iter().map(|(o, h)| (o.seq, h.changed.items[0].before.clone().unwrap().value));
         let handed = handed.map(|(seq, value)| (seq, value.as_text())).collect();
-        (aim.wanted[0].1[0].value.as_text(), decision.theirs.len(), handed)
+        let wanted = aim.wanted.first().map_or_else(String::new, |(_, items)| items[0].value.as_text());
+        (wanted, decision.theirs.len(), handed)
     }
 
     #[test]
@@ -258,9 +325,9 @@ mod tests {
         // Two steps of one lab.
         let twice = [layer(None, 1, "1500", "1400"), layer(None, 2, "1400", "1300")];
         assert_eq!(decide_mtu(&twice, "1300"), ("1500".into(), 0, vec![]));
-        // Below another lab: that one gets what was before. Above it: what the other left comes back.
+        // Below another lab: it is left alone, and that one gets what was before. Above it: what the other left comes back.
         let below = [layer(None, 1, "1500", "1400"), layer(Some("b"), 2, "1400", "1300")];
-        assert_eq!(decide_mtu(&below, "1300"), ("1300".into(), 0, vec![(2, "1500".into())]));
+        assert_eq!(decide_mtu(&below, "1300"), (String::new(), 0, vec![(2, "1500".into())]));
         let above = [layer(Some("b"), 1, "1500", "1400"), layer(None, 2, "1400", "1300")];
         assert_eq!(decide_mtu(&above, "1300"), ("1400".into(), 0, vec![]));
         // Around another lab, both at once.

@@ -1,6 +1,6 @@
 //! Links: their attributes one by one, each with the message that sets it again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::group::Item;
 use super::scope::Scope;
@@ -74,27 +74,25 @@ fn number(link: &Raw, kind: u16) -> Option<u32> {
     link.get(kind).and_then(Attribute::number)
 }
 
-/// The links of the same namespace that feel what happens to another: its ports and master, what sits on it and what it
-/// sits on, the other end of a veth.
+/// The links of the same namespace that feel what happens to those of the scope: what sits on them and on that, the ports of
+/// those that are bridges, and of each what it sits on (for a veth the other end) and its bridge.
 pub fn around(links: &[Raw], scope: &mut Scope) {
-    let touched = scope.links.clone();
-    let mut near = BTreeSet::new();
-    for link in links {
-        let own = index(link);
-        let below = match number(link, LINK) {
-            Some(below) if link.get(LINK_NETNSID).is_none() => Some(below),
-            _ => tunnel_dev(link),
-        };
-        for other in [below, number(link, MASTER)].into_iter().flatten().filter(|o| *o != 0) {
-            if touched.contains(&own) {
-                near.insert(other);
-            }
-            if touched.contains(&other) {
-                near.insert(own);
-            }
+    let below = |link: &Raw| match number(link, LINK) {
+        Some(below) if link.get(LINK_NETNSID).is_none() => Some(below),
+        _ => tunnel_dev(link),
+    };
+    let next = |link: &Raw| [below(link), number(link, MASTER)].into_iter().flatten().filter(|index| *index != 0);
+    loop {
+        let above: Vec<u32> =
+            links.iter().filter(|l| next(l).any(|index| scope.links.contains(&index))).map(index).collect();
+        let count = scope.links.len();
+        scope.links.extend(above);
+        if scope.links.len() == count {
+            break;
         }
     }
-    scope.links.extend(near);
+    let beside: Vec<u32> = links.iter().filter(|l| scope.links.contains(&index(l))).flat_map(next).collect();
+    scope.links.extend(beside);
 }
 
 /// The link that a VXLAN sends by, which stands among its own options (`IFLA_VXLAN_LINK`).
@@ -104,6 +102,19 @@ fn tunnel_dev(link: &Raw) -> Option<u32> {
     let kind = infos.iter().find(|a| a.kind == INFO_KIND)?.string();
     let data = infos.iter().find(|a| a.kind == INFO_DATA)?.inside();
     data.iter().find(|a| a.kind == VXLAN_LINK && kind == "vxlan")?.number()
+}
+
+/// The group that a VXLAN over a link listens to there (`IFLA_VXLAN_GROUP`, `IFLA_VXLAN_GROUP6`).
+pub fn tunnel_group(link: &Raw, below: u32) -> Option<String> {
+    if tunnel_dev(link) != Some(below) {
+        return None;
+    }
+    let data = link.get(LINKINFO)?.inside().into_iter().find(|a| a.kind == INFO_DATA)?.inside();
+    data.iter().find_map(|a| match (a.kind, a.value.as_slice()) {
+        (2, [a, b, c, d]) => Some(std::net::Ipv4Addr::new(*a, *b, *c, *d).to_string()),
+        (16, bytes) => Some(std::net::Ipv6Addr::from(<[u8; 16]>::try_from(bytes).ok()?).to_string()),
+        _ => None,
+    })
 }
 
 /// The attributes of a link.
@@ -150,6 +161,19 @@ pub fn items(link: &Raw) -> Vec<Item> {
     }
     items.extend(infos(link));
     items
+}
+
+/// Whether a bridge has the MAC of one of its ports: the lowest, which the kernel chooses again with every port that comes
+/// or goes, unless somebody chose one (net/bridge/br_stp_if.c, `br_stp_recalculate_bridge_id`). To give it back would be to
+/// choose it, for ever.
+pub fn has_borrowed_mac(link: &Raw, links: &[Raw]) -> bool {
+    let kind = link.get(LINKINFO).map(Attribute::inside).unwrap_or_default();
+    if !kind.iter().any(|a| a.kind == INFO_KIND && a.string() == "bridge") {
+        return false;
+    }
+    let ports = links.iter().filter(|l| number(l, MASTER) == Some(index(link)));
+    let lowest = ports.filter_map(|l| l.get(ADDRESS)).map(|a| &a.value).min();
+    lowest.is_some() && lowest == link.get(ADDRESS).map(|a| &a.value)
 }
 
 fn token(link: &Raw) -> Option<Vec<u8>> {
@@ -237,6 +261,7 @@ pub fn set(index: u32, item: &Item, kind: &str) -> Option<Raw> {
         "txqlen" => Attribute::u32(TXQLEN, value()?),
         "group" => Attribute::u32(IFGROUP, value()?),
         "master" => Attribute::u32(MASTER, value()?),
+        "~operstate" => Attribute::new(OPERSTATE, vec![u8::try_from(value()?).ok()?]),
         // An empty one takes it away.
         "alias" => Attribute::new(IFALIAS, item.value.0.clone()),
         "limit" => Attribute::u32(number?, value()?),

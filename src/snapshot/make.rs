@@ -1,7 +1,9 @@
 //! Making a link again that was deleted: with its ifindex, name, MAC, kind and options, a veth with its other end.
 
 use super::group::{Group, Item, attribute};
-use super::link::{self, ADDRESS, IFNAME, INFO_DATA, INFO_KIND, LINK, LINKINFO, MTU, NUM_RX_QUEUES, NUM_TX_QUEUES};
+use super::link::{
+    self, ADDRESS, IFNAME, INFO_DATA, INFO_KIND, LINK, LINK_NETNSID, LINKINFO, MTU, NUM_RX_QUEUES, NUM_TX_QUEUES,
+};
 use crate::diag::KernelError;
 use crate::kernel::link::LinkKey;
 use crate::kernel::raw::{Attribute, Raw};
@@ -49,6 +51,8 @@ pub fn make(
     }
     if let (Some(below), true) = (number(items, "~link"), !matches!(kind.as_str(), "veth" | "vxlan")) {
         message.attributes.push(Attribute::u32(LINK, below));
+        // The namespace of the link below, by the number that it has in this one.
+        message.attributes.extend(number(items, "~netnsid").map(|id| Attribute::u32(LINK_NETNSID, id)));
     }
     let mut infos = vec![Attribute::text(INFO_KIND, &kind)];
     if !data.is_empty() {
@@ -78,12 +82,14 @@ fn own(items: &[Item], kind: &str) -> Vec<Attribute> {
 fn options(items: &[Item], kind: &str) -> Vec<Attribute> {
     /// `IFLA_VXLAN_TTL_INHERIT`: told as a number, and taken as a flag that counts as set when it is there.
     const VXLAN_TTL_INHERIT: u16 = 28;
+    /// That, and `IFLA_VXLAN_REMCSUM_TX` and `_RX`, which newer kernels count as used as soon as they are named.
+    const VXLAN_FLAGS: [u16; 3] = [21, 22, VXLAN_TTL_INHERIT];
     let mut data: Vec<Attribute> = items
         .iter()
         .filter_map(|i| Some(Attribute::new(i.label().strip_prefix("data:")?.parse().ok()?, i.value.0.clone())))
         .collect();
     if kind == "vxlan" {
-        data.retain(|a| a.kind != VXLAN_TTL_INHERIT || a.number() != Some(0));
+        data.retain(|a| !VXLAN_FLAGS.contains(&a.kind) || a.value.iter().any(|byte| *byte != 0));
         for flag in data.iter_mut().filter(|a| a.kind == VXLAN_TTL_INHERIT) {
             flag.value.clear();
         }

@@ -3,7 +3,7 @@
 use super::group::{Group, Item};
 use crate::diag::KernelError;
 use crate::kernel::netlink::Socket;
-use crate::kernel::raw::{Bytes, Raw};
+use crate::kernel::raw::{Attribute, Bytes, Raw};
 
 const RTM_NEWNEIGH: u16 = 28;
 const RTM_DELNEIGH: u16 = 29;
@@ -82,8 +82,9 @@ pub fn item(neigh: &Raw) -> Item {
     }
     if is_fdb && raw.get(MASTER).is_some() {
         // The kernel tells the master and wants to be told that it is meant.
+        let is_bridge = raw.get(MASTER).and_then(Attribute::number) == Some(raw.header_u32(4));
         raw.drop(&[MASTER]);
-        raw.header[10] |= F_MASTER;
+        raw.header[10] |= if is_bridge { F_SELF } else { F_MASTER };
     }
     let kinds: &[u16] = if is_fdb { &[LLADDR, VLAN, DST] } else { &[DST] };
     let mut name = vec![raw.header[0], raw.header[10] & (F_PROXY | F_SELF | F_MASTER)];

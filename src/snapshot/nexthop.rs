@@ -14,6 +14,8 @@ const RTM_GETNEXTHOP: u16 = 106;
 const ID: u16 = 1;
 const GROUP: u16 = 2;
 const OIF: u16 = 5;
+/// What a newer kernel tells of a group and does not take: flags of the answer, statistics.
+const TOLD: [u16; 3] = [14, 15, 17];
 const F_ONLINK: u32 = 4;
 
 /// All nexthop objects of a namespace; none where the kernel has no such thing.
@@ -52,6 +54,7 @@ pub fn item(nexthop: &Raw) -> Item {
     let mut raw = nexthop.clone();
     // The scope is told, and must not be said.
     raw.header[1] = 0;
+    raw.drop(&TOLD);
     raw.set_header_u32(4, nexthop.header_u32(4) & F_ONLINK);
     Item { name: Some(Bytes::text(id(nexthop).to_string())), value: Bytes(raw.payload()), life: None }
 }

@@ -3,7 +3,7 @@
 use super::group::Item;
 use crate::diag::KernelError;
 use crate::kernel::netlink::Socket;
-use crate::kernel::raw::{Bytes, Raw};
+use crate::kernel::raw::{Attribute, Bytes, Raw, encode};
 
 const RTM_NEWQDISC: u16 = 36;
 const RTM_DELQDISC: u16 = 37;
@@ -69,9 +69,26 @@ pub fn item(qdisc: &Raw) -> Item {
     let mut raw = qdisc.clone();
     raw.set_header_u32(INFO, 0);
     raw.attributes.retain(|a| KEPT.contains(&a.kind));
+    if raw.kind == RTM_NEWQDISC && raw.get(1).is_some_and(|kind| kind.string() == "htb") {
+        raw.attributes.iter_mut().filter(|a| a.kind == 2).for_each(as_htb_takes_it);
+    }
     let what = if qdisc.kind == RTM_NEWTCLASS { "class" } else { "qdisc" };
     let name = format!("{what} {:x} parent {:x}", raw.header_u32(HANDLE), raw.header_u32(PARENT));
     Item { name: Some(Bytes::text(name)), value: Bytes(raw.payload()), life: None }
+}
+
+/// HTB tells its version in full and takes the half of it, and counts packets among its options (`struct tc_htb_glob`).
+fn as_htb_takes_it(options: &mut Attribute) {
+    const INIT: u16 = 2;
+    let mut inside = options.inside();
+    for init in inside.iter_mut().filter(|a| a.kind == INIT && a.value.len() >= 20) {
+        let version: [u8; 4] = [init.value[0], init.value[1], init.value[2], init.value[3]];
+        let version = u32::from_ne_bytes(version);
+        let version = if version > 0xffff { version >> 16 } else { version };
+        init.value[..4].copy_from_slice(&version.to_ne_bytes());
+        init.value[16..20].fill(0);
+    }
+    options.value = encode(&inside);
 }
 
 fn read(item: &Item) -> Option<Raw> {

@@ -2,27 +2,41 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::group::{Group, Item, Snapshot};
+use super::group::{Group, Item, Key, Snapshot};
 use super::scope::{Scope, Table};
 use super::{addr, link, neigh, nexthop, qdisc, route, rule, setting};
 use crate::diag::KernelError;
 use crate::kernel::process;
-use crate::kernel::raw::Raw;
-use crate::kernel::space::Kernel;
+use crate::kernel::raw::{Bytes, Raw};
+use crate::kernel::space::{Kernel, NetnsCookie};
 
-/// Looks at all that a scope reaches. The scope grows by the links that feel what happens to those in it.
+/// Looks at all that a scope holds. It does not grow: what is near by now was perhaps not looked at before.
 ///
 /// # Errors
 /// The kernel's answer; `ENOENT` if the namespace has not been opened.
-pub fn read(kernel: &mut Kernel, scope: &mut Scope) -> Result<Snapshot, KernelError> {
+pub fn read(kernel: &mut Kernel, scope: &Scope) -> Result<Snapshot, KernelError> {
+    let links = dump_links(kernel, scope)?;
+    within(kernel, scope, &links)
+}
+
+/// Looks at all that a change can reach: the scope grows by the links that feel what happens to those in it, and by the routes
+/// that are seen, whatever becomes of them.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_around(kernel: &mut Kernel, scope: &mut Scope) -> Result<Snapshot, KernelError> {
     let links = dump_links(kernel, scope)?;
     if scope.tables.contains(&Table::Links) {
         link::around(&links, scope);
     }
-    within(kernel, scope, &links)
+    let snapshot = within(kernel, scope, &links)?;
+    let routes =
+        snapshot.groups.keys().filter_map(|g| if let Group::Routes(key) = g { Some(key.clone()) } else { None });
+    scope.seen.extend(routes);
+    Ok(snapshot)
 }
 
-/// Looks at everything that a namespace holds; at all of its settings too if `settings` says so.
+/// Looks at everything that a namespace holds.
 ///
 /// # Errors
 /// As [`read`].
@@ -43,7 +57,11 @@ fn within(kernel: &mut Kernel, scope: &Scope, links: &[Raw]) -> Result<Snapshot,
     let mut groups: BTreeMap<Group, Vec<Item>> = BTreeMap::new();
     if scope.tables.contains(&Table::Links) {
         for link in links.iter().filter(|l| scope.links.contains(&link::index(l))) {
-            groups.insert(Group::Link(link::index(link)), link::items(link));
+            let mut items = link::items(link);
+            if link::has_borrowed_mac(link, links) {
+                items.iter_mut().filter(|i| i.label() == "mac").for_each(|i| i.name = Some(Bytes::text("~mac")));
+            }
+            groups.insert(Group::Link(link::index(link)), items);
         }
     }
     if scope.tables.contains(&Table::Settings) {
@@ -76,7 +94,8 @@ fn within(kernel: &mut Kernel, scope: &Scope, links: &[Raw]) -> Result<Snapshot,
     if scope.tables.contains(&Table::Routes) {
         let routes = route::dump(socket)?;
         let meant = |r: &Raw| route::uses(r, &scope.links, &own_addrs, &own_nexthops) && !route::is_derived(r);
-        let keys: BTreeSet<_> = routes.iter().filter(|r| meant(r)).map(route::key).map(Group::Routes).collect();
+        let mut keys: BTreeSet<_> = routes.iter().filter(|r| meant(r)).map(route::key).map(Group::Routes).collect();
+        keys.extend(scope.seen.iter().cloned().map(Group::Routes));
         for route in &routes {
             let group = Group::Routes(route::key(route));
             // Of a group that is meant all are, for their order.
@@ -116,12 +135,12 @@ fn within(kernel: &mut Kernel, scope: &Scope, links: &[Raw]) -> Result<Snapshot,
     Ok(Snapshot { netns: scope.netns, names: link::names(links), groups })
 }
 
-/// Whether a link of the scope still waits: for the end of the search for duplicates of an address.
+/// The addresses of a namespace of which the kernel still looks for duplicates.
 ///
 /// # Errors
 /// The kernel's answer.
-pub fn is_searching(kernel: &mut Kernel, scope: &Scope) -> Result<bool, KernelError> {
-    let Some(socket) = kernel.socket(scope.netns) else { return Ok(false) };
-    let waits = |a: &Raw| addr::is_tentative(a) && addr::group(a).link().is_some_and(|l| scope.links.contains(&l));
-    Ok(addr::dump(socket)?.iter().any(waits))
+pub fn searching(kernel: &mut Kernel, netns: NetnsCookie) -> Result<Vec<(Group, Key)>, KernelError> {
+    let Some(socket) = kernel.socket(netns) else { return Ok(Vec::new()) };
+    let tentative = addr::dump(socket)?.into_iter().filter(addr::is_tentative);
+    Ok(tentative.map(|a| (addr::group(&a), addr::item(&a, 0).key().clone())).collect())
 }

@@ -4,13 +4,13 @@
 //! before the routes that need them. Duplicate address detection is off meanwhile, or what comes back would be tentative
 //! for a second or two.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use netlink_packet_core::{NLM_F_APPEND, NLM_F_CREATE, NLM_F_REPLACE};
 
 use super::aim::Aim;
-use super::group::{Group, Item, Of, attribute};
+use super::group::{Group, Item, Key, Of, attribute};
 use super::setting::{self, ACCEPT_DAD};
 use super::view::View;
 use super::{addr, link, make, neigh, nexthop, qdisc, read, route, rule};
@@ -46,7 +46,9 @@ pub struct Lack {
 /// The kernel's answer to a dump.
 pub fn restore(aims: &[Aim], kernel: &mut Kernel) -> Result<Vec<Lack>, KernelError> {
     let start = Instant::now();
-    let mut work = Work { aims, kernel, errors: BTreeMap::new() };
+    // A namespace that is gone took all along that was in it.
+    let aims: Vec<&Aim> = aims.iter().filter(|aim| kernel.find(aim.scope.netns)).collect();
+    let mut work = Work { aims: &aims, kernel, errors: BTreeMap::new(), put_back: BTreeSet::new() };
     let mut last: Option<Vec<Group>> = None;
     loop {
         let lacks = work.lacks()?;
@@ -54,15 +56,19 @@ pub fn restore(aims: &[Aim], kernel: &mut Kernel) -> Result<Vec<Lack>, KernelErr
             return Ok(lacks);
         }
         let groups: Vec<Group> = lacks.iter().map(|l| l.group.clone()).collect();
-        let is_stale = last.as_ref() == Some(&groups);
+        let is_stale = !groups.is_empty() && last.as_ref() == Some(&groups);
         if start.elapsed() > PATIENCE || (is_stale && start.elapsed() > PATIENCE / 5) {
             return Ok(lacks);
         }
-        if lacks.is_empty() || is_stale {
+        if groups.is_empty() || is_stale {
             std::thread::sleep(PAUSE);
         }
         if !lacks.is_empty() {
             work.errors.clear();
+            for lack in lacks.iter().filter(|l| matches!(l.group, Group::Addrs { v6: true, .. })) {
+                let keys = lack.missing.iter().map(|i| (lack.netns, lack.group.clone(), i.key().clone()));
+                work.put_back.extend(keys);
+            }
             work.go_through(&lacks)?;
         }
         last = Some(groups);
@@ -70,31 +76,32 @@ pub fn restore(aims: &[Aim], kernel: &mut Kernel) -> Result<Vec<Lack>, KernelErr
 }
 
 struct Work<'a> {
-    aims: &'a [Aim],
+    aims: &'a [&'a Aim],
     kernel: &'a mut Kernel,
     errors: BTreeMap<(NetnsCookie, Group), KernelError>,
+    /// The addresses that are put back, which are not back before the search for duplicates has ended.
+    put_back: BTreeSet<(NetnsCookie, Group, Key)>,
 }
 
 impl Work<'_> {
     fn view<'a>(&mut self, aim: &'a Aim) -> Result<View<'a>, KernelError> {
-        let mut scope = aim.scope.clone();
-        Ok(View { aim, now: read::read(self.kernel, &mut scope)? })
+        Ok(View { aim, now: read::read(self.kernel, &aim.scope)? })
     }
 
     fn lacks(&mut self) -> Result<Vec<Lack>, KernelError> {
         let mut lacks = Vec::new();
         for aim in self.aims {
-            if self.kernel.find(aim.scope.netns) {
-                let view = self.view(aim)?;
-                lacks.extend(view.lacks(&self.errors));
-            }
+            let view = self.view(aim)?;
+            lacks.extend(view.lacks(&self.errors));
         }
         Ok(lacks)
     }
 
     fn is_searching(&mut self) -> Result<bool, KernelError> {
-        for aim in self.aims {
-            if read::is_searching(self.kernel, &aim.scope)? {
+        let netns: BTreeSet<NetnsCookie> = self.put_back.iter().map(|(netns, ..)| *netns).collect();
+        for netns in netns {
+            let searching = read::searching(self.kernel, netns)?;
+            if searching.into_iter().any(|(group, key)| self.put_back.contains(&(netns, group, key))) {
                 return Ok(true);
             }
         }
@@ -123,6 +130,7 @@ impl Work<'_> {
             Self::neighs,
             Self::rules,
         ];
+        const ADDRS: usize = 4;
         let quiet = lacks.iter().any(disturbs);
         self.make_links()?;
         if quiet {
@@ -135,6 +143,11 @@ impl Work<'_> {
             }
             if number == 0 {
                 self.await_carriers()?;
+                self.say_up()?;
+            }
+            // A route may have an address as its source; and one that was put here quietly must not be looked at aloud.
+            if number == ADDRS && quiet {
+                self.await_addresses()?;
             }
         }
         let switches = |lack: &Lack| matches!(&lack.group, Group::Settings(_));
@@ -181,7 +194,7 @@ impl Work<'_> {
     fn other_end(&self, key: LinkKey, items: &[Item]) -> Option<LinkKey> {
         let index: u32 = attribute(items, "~link")?.parse().ok()?;
         let is_far = attribute(items, "~netnsid").is_some();
-        let names_us = |aim: &&Aim| {
+        let names_us = |aim: &&&Aim| {
             (aim.scope.netns != key.netns) == is_far
                 && aim.made.contains(&index)
                 && attribute(make::of(&aim.wanted, index), "~link") == Some(key.index.to_string())
@@ -238,6 +251,14 @@ impl Work<'_> {
                 }
             }
         }
+        // Names may go round in a circle, so all that change are taken off first.
+        let renamed: Vec<u32> =
+            todo.iter().filter(|(.., item)| item.label() == "name").map(|(_, _, i, ..)| *i).collect();
+        for index in renamed.iter().filter(|_| renamed.len() > 1) {
+            if let Some(message) = link::set(*index, &Item::named("name", format!("netlab-{index}")), "") {
+                self.send(view, &Group::Link(*index), &message, 0);
+            }
+        }
         // Ports get the lowest free number, so they are plugged in in the order of their numbers.
         todo.sort_by_key(|(turn, port, index, ..)| (*turn, *port, *index));
         for (_, _, index, kind, item) in todo {
@@ -269,7 +290,7 @@ impl Work<'_> {
     fn await_carriers(&mut self) -> Result<(), KernelError> {
         let start = Instant::now();
         let aims = self.aims;
-        let mut waiting: Vec<&Aim> = aims.iter().collect();
+        let mut waiting: Vec<&Aim> = aims.to_vec();
         loop {
             let mut still = Vec::new();
             for aim in waiting {
@@ -283,6 +304,31 @@ impl Work<'_> {
             waiting = still;
             std::thread::sleep(PAUSE);
         }
+    }
+
+    /// A link that got its carrier before it was up is not known to be up until somebody says so.
+    fn say_up(&mut self) -> Result<(), KernelError> {
+        let aims = self.aims;
+        for aim in aims {
+            let view = self.view(aim)?;
+            for (index, wanted, kind) in view.links() {
+                let is = view.now.attribute(index, "~operstate").unwrap_or_default();
+                if is == "0" && attribute(wanted, "~operstate").is_some_and(|s| s == "6") {
+                    let message = link::set(index, &Item::named("~operstate", "6"), &kind);
+                    message.and_then(|m| self.send(&view, &Group::Link(index), &m, 0));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until no address is tentative, which takes the kernel a moment even where it does not look for duplicates.
+    fn await_addresses(&mut self) -> Result<(), KernelError> {
+        let start = Instant::now();
+        while self.is_searching()? && start.elapsed() < PATIENCE / 2 {
+            std::thread::sleep(PAUSE);
+        }
+        Ok(())
     }
 
     fn settings(&mut self, view: &View<'_>) {
@@ -328,8 +374,14 @@ impl Work<'_> {
             for message in view.now.items(&group).iter().rev().filter_map(qdisc::take) {
                 self.send(view, &group, &message, 0);
             }
-            for message in view.target(&group).iter().filter_map(qdisc::put) {
-                self.send(view, &group, &message, NLM_F_CREATE | NLM_F_REPLACE);
+            // What hangs on another one comes after it: until nothing more succeeds.
+            let mut todo: Vec<Raw> = view.target(&group).iter().filter_map(qdisc::put).collect();
+            loop {
+                let before = todo.len();
+                todo.retain(|message| self.send(view, &group, message, NLM_F_CREATE | NLM_F_REPLACE).is_some());
+                if todo.is_empty() || todo.len() == before {
+                    break;
+                }
             }
         }
     }

@@ -21,6 +21,7 @@ const OIF: u16 = 4;
 const GATEWAY: u16 = 5;
 const PRIORITY: u16 = 6;
 const PREFSRC: u16 = 7;
+const METRICS: u16 = 8;
 const MULTIPATH: u16 = 9;
 const CACHEINFO: u16 = 12;
 const TABLE: u16 = 15;
@@ -104,7 +105,10 @@ pub fn item(route: &Raw, now: u64) -> Item {
     for attribute in raw.attributes.iter_mut().filter(|a| a.kind == MULTIPATH) {
         each_hop(&mut attribute.value, |hop| hop[2] &= F_ONLINK as u8);
     }
-    Item { name: None, value: Bytes(raw.payload()), life }
+    // The kernel changes the MTU of a route with that of its link; it is the same route.
+    let mut name = raw.clone();
+    name.drop(&[METRICS]);
+    Item { name: Some(Bytes(name.payload())), value: Bytes(raw.payload()), life }
 }
 
 /// Goes through the `struct rtnexthop`s of a multipath route: length, flags, weight - 1, ifindex.

@@ -43,6 +43,9 @@ pub struct Scope {
     /// Groups that are meant whatever link they belong to.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub groups: BTreeSet<Group>,
+    /// Routes that were seen: looked at again whatever became of those that led over the links.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub seen: BTreeSet<RouteKey>,
     /// Settings that are meant besides those of the links.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub settings: BTreeSet<(Of, String)>,
@@ -109,6 +112,7 @@ impl Scope {
             tables: BTreeSet::new(),
             links: BTreeSet::new(),
             groups: BTreeSet::new(),
+            seen: BTreeSet::new(),
             settings: BTreeSet::new(),
             holds: Vec::new(),
         }
@@ -120,7 +124,8 @@ impl Scope {
         let tables: &[Table] = match touch {
             Touch::Link(..) => &[Links, Settings, Addrs, Routes, Neighs, Fdb, Nexthops, Qdiscs],
             Touch::Port(..) => &[Links],
-            Touch::Addrs(_) => &[Addrs, Routes],
+            // With the last IPv4 address of a link its neighbours go.
+            Touch::Addrs(_) => &[Settings, Addrs, Routes, Neighs, Nexthops],
             Touch::Neighs(_) => &[Neighs, Fdb],
             Touch::Routes(..) => &[Routes],
             Touch::Rules(..) => &[Rules],
@@ -132,7 +137,11 @@ impl Scope {
                 self.links.insert(key.index);
                 self.holds.extend(sets.iter().map(|name| (Group::Link(key.index), Bytes::text(name))));
             }
-            Touch::Addrs(key) | Touch::Neighs(key) => {
+            Touch::Addrs(key) => {
+                self.links.insert(key.index);
+                self.settings.insert((Of::Link(key.index), "ipv6/conf/accept_dad".into()));
+            }
+            Touch::Neighs(key) => {
                 self.links.insert(key.index);
             }
             Touch::Routes(_, key, _) => {
@@ -142,7 +151,9 @@ impl Scope {
                 self.groups.insert(Group::Rules { v6: *v6, priority: *priority });
             }
             Touch::Settings(_, own, along) => {
-                self.holds.push((Group::Settings(own.0), Bytes::text(&own.1)));
+                // A switch is held with all that it writes: who needs it needs it on each link.
+                let all = std::iter::once(own).chain(along);
+                self.holds.extend(all.map(|(of, name)| (Group::Settings(*of), Bytes::text(name))));
                 self.settings.insert(own.clone());
                 self.settings.extend(along.iter().cloned());
             }
@@ -158,6 +169,7 @@ impl Scope {
         self.tables.extend(&other.tables);
         self.links.extend(&other.links);
         self.groups.extend(other.groups.iter().cloned());
+        self.seen.extend(other.seen.iter().cloned());
         self.settings.extend(other.settings.iter().cloned());
         self.holds.extend(other.holds.iter().cloned());
     }

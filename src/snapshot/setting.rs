@@ -109,6 +109,8 @@ fn value(path: &Path) -> Option<String> {
 pub fn turn(of: Of, name: &str) -> u8 {
     match (of, name) {
         (_, "ipv6/conf/disable_ipv6") => 0,
+        // The switch for forwarding turns this one round.
+        (Of::All, "ipv4/conf/accept_redirects") => 2,
         (Of::All, _) => 1,
         (Of::Default, _) => 2,
         (_, "ipv6/conf/mtu") => 5,

@@ -42,6 +42,9 @@ impl View<'_> {
     }
 
     pub(super) fn differs(&self, group: &Group) -> bool {
+        if self.is_linkless(group) {
+            return false;
+        }
         let target = self.target(group);
         if !self.missing(group, &target).is_empty() || !self.surplus(group).is_empty() {
             return true;
@@ -68,12 +71,7 @@ impl View<'_> {
 
     /// What should be there and is not, or is otherwise.
     pub(super) fn missing(&self, group: &Group, target: &[Item]) -> Vec<Item> {
-        // Nothing can be set on a link that is not there; that it is not is said by its own group.
-        if let Some(link) = group.link()
-            && self.now.items(&Group::Link(link)).is_empty()
-            && *group != Group::Link(link)
-            && self.aim.scope.tables.contains(&Table::Links)
-        {
+        if self.is_linkless(group) {
             return Vec::new();
         }
         let is_missing = |item: &&Item| match self.now.item(group, item.key()) {
@@ -81,6 +79,15 @@ impl View<'_> {
             None => !matches!(group, Group::Settings(_)),
         };
         target.iter().filter(|i| !i.is_told()).filter(is_missing).cloned().collect()
+    }
+
+    /// Nothing can be set on a link that is not there; that it is not is said by its own group.
+    fn is_linkless(&self, group: &Group) -> bool {
+        group.link().is_some_and(|link| {
+            self.now.items(&Group::Link(link)).is_empty()
+                && *group != Group::Link(link)
+                && self.aim.scope.tables.contains(&Table::Links)
+        })
     }
 
     /// What should not be there and is: what the lab made, and what the kernel made anew although it had not been there.
@@ -100,7 +107,10 @@ impl View<'_> {
     /// was there, from another MAC; the route to a network to which there was none.
     pub(super) fn has_kernels_surplus(&self, group: &Group) -> bool {
         match group {
-            Group::Addrs { v6: true, .. } => self.wanted(group).iter().any(addr::is_kernels),
+            Group::Addrs { v6: true, link } => {
+                let own = self.wanted(&Group::Link(*link));
+                self.wanted(group).iter().any(addr::is_kernels) || attribute(own, "up").is_some_and(|up| up == "0")
+            }
             Group::Routes(_) => self.aim.scope.tables.contains(&Table::Addrs),
             _ => false,
         }

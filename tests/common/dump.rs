@@ -1,4 +1,4 @@
-//! What the kernel says about every namespace of a sandbox, gathered by one shell with `ip -j` and `bridge -j`.
+//! What the kernel says about every namespace of a sandbox, gathered by one shell with `ip -j`, `bridge -j`, `tc` and `nft`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,12 +10,14 @@ use super::sandbox::Sandbox;
 /// The name under which the sandbox's own namespace stands; no namespace in /run/netns may be called so.
 pub(crate) const HOST: &str = "host";
 
-/// Batches, since a process costs more than a question. `bridge vlan` comes last and alone: it ends in an error where
-/// the kernel has no VLAN filtering.
+/// Batches, since a process costs more than a question. `bridge vlan` and `bridge mdb` stand alone: they end in an error
+/// where the kernel has no VLAN filtering or no snooping. So does `nft`, which a machine may lack. `tc` has no JSON for
+/// classes, and only some queues have any.
 const SCRIPT: &str = r#"
 look() { # namespace, option for ip, prefix for the rest
     echo "@@ $1 main"
-    printf '%s\n' 'link show' 'addr show' 'neigh show' 'neigh show proxy' 'nexthop show' 'netns list-id' | ip -j -d $2 -batch -
+    printf '%s\n' 'link show' 'addr show' 'neigh show' 'neigh show proxy' 'nexthop show' 'netns list-id' \
+        'maddr show' 'token list' 'addrlabel list' | ip -j -d $2 -batch -
     echo "@@ $1 four"
     printf '%s\n' 'route show table all' 'rule show' | ip -j -4 $2 -batch -
     echo "@@ $1 six"
@@ -24,6 +26,17 @@ look() { # namespace, option for ip, prefix for the rest
     printf '%s\n' 'fdb show' 'link show' | bridge -j -d $2 -batch -
     echo "@@ $1 vlan"
     bridge -j $2 vlan show 2>/dev/null
+    echo "@@ $1 mdb"
+    bridge -j -d $2 mdb show 2>/dev/null
+    echo "@@ $1 qdisc"
+    queues=$(tc -j -d $2 qdisc show)
+    echo "$queues"
+    echo "@@ $1 class"
+    case $queues in *htb*|*hfsc*|*drr*|*qfq*)
+        ip $2 -br link | sed 's/[@ ].*//; s/^/class show dev /' | tc $2 -batch - ;;
+    esac
+    echo "@@ $1 nft"
+    $3 nft -s list ruleset 2>/dev/null
     echo "@@ $1 sysctl"
     $3 grep -rHs '' /proc/sys/net
 }
@@ -69,6 +82,15 @@ pub(crate) struct Netns {
     pub(crate) fdb: Vec<Value>,
     pub(crate) ports: Vec<Value>,
     pub(crate) vlans: Vec<Value>,
+    pub(crate) mdb: Vec<Value>,
+    pub(crate) groups: Vec<Value>,
+    pub(crate) tokens: Vec<Value>,
+    pub(crate) addrlabels: Vec<Value>,
+    pub(crate) qdiscs: Vec<Value>,
+    /// Classes of queues, in the text of `tc`.
+    pub(crate) classes: Vec<String>,
+    /// The rules of the firewall, in the text of `nft`.
+    pub(crate) nft: Vec<String>,
     /// Settings by their path below /proc/sys.
     pub(crate) sysctl: BTreeMap<String, String>,
 }
@@ -106,6 +128,15 @@ impl Dump {
         dump
     }
 
+    /// Where the other end of a link is that stands in another namespace: `netns/name`, or nothing for other links.
+    pub(crate) fn other_end(&self, netns: &Netns, link: &Value) -> Option<String> {
+        let (index, nsid) = (link["link_index"].as_i64()?, link["link_netnsid"].as_i64()?);
+        // The sandbox's own namespace is the one without a name.
+        let there = netns.nsids.get(&nsid).map_or(HOST, String::as_str);
+        let found = self.netns.get(there).and_then(|n| n.links.iter().find(|l| l["ifindex"] == index));
+        Some(format!("{there}/{}", found.and_then(|l| l["ifname"].as_str()).unwrap_or("?")))
+    }
+
     fn take(&mut self, whose: &str, what: &str, body: &str) -> Result<(), String> {
         let lines = || body.lines().map(str::to_owned).collect();
         match what {
@@ -125,7 +156,17 @@ impl Netns {
         match what {
             "main" => {
                 let nsids;
-                [self.links, self.addrs, self.neighbours, self.proxies, self.nexthops, nsids] = lists(body)?;
+                [
+                    self.links,
+                    self.addrs,
+                    self.neighbours,
+                    self.proxies,
+                    self.nexthops,
+                    nsids,
+                    self.groups,
+                    self.tokens,
+                    self.addrlabels,
+                ] = lists(body)?;
                 self.nsids = nsids
                     .iter()
                     .filter_map(|id| Some((id["nsid"].as_i64()?, id["name"].as_str()?.to_owned())))
@@ -136,6 +177,10 @@ impl Netns {
             "bridge" => [self.fdb, self.ports] = lists(body)?,
             // One list, or the beginning of one where the kernel cannot.
             "vlan" => [self.vlans] = lists(body).unwrap_or_default(),
+            "mdb" => [self.mdb] = lists(body).unwrap_or_default(),
+            "qdisc" => [self.qdiscs] = lists(body)?,
+            "class" => self.classes = body.lines().map(|line| line.trim().to_owned()).collect(),
+            "nft" => self.nft = body.lines().map(str::to_owned).collect(),
             "sysctl" => {
                 self.sysctl = body
                     .lines()

@@ -1,18 +1,16 @@
 //! What a lab is made of, for the comparison with the training's bash: everything that the lesson is about, and nothing
 //! that chance or order decide (ifindex, MAC, link-local addresses, `lo`, broadcast addresses).
 
-use std::collections::BTreeMap;
-
 use serde_json::{Map, Value, json};
 
-use super::dump::{Dump, HOST, Netns};
+use super::dump::{Dump, Netns};
 use super::sandbox::Sandbox;
 
 /// Reads it.
 #[track_caller]
 pub(crate) fn lab_state(sandbox: &Sandbox) -> Value {
     let dump = Dump::read(sandbox);
-    let netns = dump.netns.iter().map(|(name, netns)| (name.clone(), of_netns(netns, &dump.netns))).collect();
+    let netns = dump.netns.iter().map(|(name, netns)| (name.clone(), of_netns(netns, &dump))).collect();
     let mut files = dump.files;
     files.retain(|line| !line.starts_with("d "));
     files.sort();
@@ -40,7 +38,7 @@ fn differences(path: &str, netlab: &Value, bash: &Value, lines: &mut Vec<String>
     }
 }
 
-fn of_netns(netns: &Netns, all: &BTreeMap<String, Netns>) -> Value {
+fn of_netns(netns: &Netns, all: &Dump) -> Value {
     let mut links = Map::new();
     for link in netns.links.iter().filter(|l| l["link_type"] != "loopback") {
         links.insert(text(&link["ifname"]), of_link(link, netns, all));
@@ -56,7 +54,7 @@ fn of_netns(netns: &Netns, all: &BTreeMap<String, Netns>) -> Value {
     })
 }
 
-fn of_link(link: &Value, netns: &Netns, all: &BTreeMap<String, Netns>) -> Value {
+fn of_link(link: &Value, netns: &Netns, all: &Dump) -> Value {
     let name = &link["ifname"];
     let info = &link["linkinfo"];
     json!({
@@ -73,17 +71,8 @@ fn of_link(link: &Value, netns: &Netns, all: &BTreeMap<String, Netns>) -> Value 
 }
 
 /// Where the other end of a veth, or the link below a VLAN or macvlan, is: `netns/name`.
-fn other_end(link: &Value, netns: &Netns, all: &BTreeMap<String, Netns>) -> Value {
-    if link["link"].is_string() {
-        return link["link"].clone();
-    }
-    let (Some(index), Some(nsid)) = (link["link_index"].as_i64(), link["link_netnsid"].as_i64()) else {
-        return Value::Null;
-    };
-    // The sandbox's own namespace is the one without a name.
-    let there = netns.nsids.get(&nsid).map_or(HOST, String::as_str);
-    let found = all.get(there).and_then(|n| n.links.iter().find(|l| l["ifindex"] == index));
-    found.map_or_else(|| json!(format!("{there}/?")), |l| json!(format!("{there}/{}", text(&l["ifname"]))))
+fn other_end(link: &Value, netns: &Netns, all: &Dump) -> Value {
+    if link["link"].is_string() { link["link"].clone() } else { json!(all.other_end(netns, link)) }
 }
 
 fn addresses(link: Option<&Value>) -> Vec<String> {

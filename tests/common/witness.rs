@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::labs::furnish;
 use super::sandbox::{Run, Sandbox};
 use super::world::{World, assert_same};
-use super::{aloud, is_root, side_by_side};
+use super::{aloud, in_threads, is_root};
 
 /// One script and its witnesses.
 #[derive(Debug, Clone, Copy)]
@@ -56,29 +56,42 @@ pub(crate) fn in_sandboxes<T: Send + Copy>(
     name: impl Fn(&T) -> &'static str + Sync,
     check: impl Fn(&T, &Sandbox, &World) -> Reuse + Sync,
 ) {
+    in_furnished(2, |sandbox| Some(furnish(sandbox)), jobs, name, check);
+}
+
+/// The same on more threads, with sandboxes furnished in a way of one's own, which gives back what it knows of them, or
+/// nothing if this machine cannot.
+#[track_caller]
+pub(crate) fn in_furnished<T: Send + Copy, W: Send>(
+    threads: usize,
+    furnish: impl Fn(&Sandbox) -> Option<W> + Sync,
+    jobs: Vec<T>,
+    name: impl Fn(&T) -> &'static str + Sync,
+    check: impl Fn(&T, &Sandbox, &W) -> Reuse + Sync,
+) {
     if !is_root("each verb with its witness") {
         return;
     }
-    let spare: Mutex<Vec<(Sandbox, World)>> = Mutex::new(Vec::new());
+    let spare: Mutex<Vec<(Sandbox, W)>> = Mutex::new(Vec::new());
     let failed = Mutex::new(Vec::new());
     let wanted = std::env::var("CASE").ok();
     let jobs: Vec<T> =
         jobs.into_iter().filter(|j| wanted.as_ref().is_none_or(|w| name(j).contains(w.as_str()))).collect();
     let (count, start) = (jobs.len(), Instant::now());
-    side_by_side(jobs, |job| {
+    in_threads(threads, jobs, |job| {
         let ready = spare.lock().ok().and_then(|mut s| s.pop());
-        let Some((sandbox, before)) = ready.or_else(|| {
-            let sandbox = Sandbox::new()?;
-            let before = furnish(&sandbox);
-            Some((sandbox, before))
-        }) else {
-            return;
-        };
-        match catch_unwind(AssertUnwindSafe(|| check(&job, &sandbox, &before))) {
-            Ok(Reuse::No) => {}
-            Ok(Reuse::Yes) => {
+        let tried = catch_unwind(AssertUnwindSafe(|| {
+            let (sandbox, known) = ready.or_else(|| {
+                let sandbox = Sandbox::new()?;
+                let known = furnish(&sandbox)?;
+                Some((sandbox, known))
+            })?;
+            (check(&job, &sandbox, &known) == Reuse::Yes).then_some((sandbox, known))
+        }));
+        match tried {
+            Ok(ready) => {
                 if let Ok(mut spare) = spare.lock() {
-                    spare.push((sandbox, before));
+                    spare.extend(ready);
                 }
             }
             Err(panic) => {

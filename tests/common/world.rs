@@ -26,16 +26,24 @@ impl World {
     /// Reads all of it.
     #[track_caller]
     pub(crate) fn read(sandbox: &Sandbox) -> Self {
-        let dump = Dump::read(sandbox);
-        let mut world = Self { state: dump.state, ..Self::default() };
-        let mut processes = dump.processes;
-        processes.sort();
-        world.lists.insert("processes".to_owned(), processes);
-        world.lists.insert("names in /run/netns".to_owned(), sorted(dump.names));
-        world.lists.insert("mounts".to_owned(), sorted(dump.mounts));
-        world.lists.insert("files".to_owned(), sorted(dump.files));
+        let mut dump = Dump::read(sandbox);
+        let mut world = Self { state: std::mem::take(&mut dump.state), ..Self::default() };
+        for (what, lines) in [
+            ("processes", &mut dump.processes),
+            ("names in /run/netns", &mut dump.names),
+            ("mounts", &mut dump.mounts),
+            ("files", &mut dump.files),
+        ] {
+            world.lists.insert(what.to_owned(), sorted(std::mem::take(lines)));
+        }
         for (name, netns) in &dump.netns {
             world.add(name, netns);
+            for link in &netns.links {
+                // The number of a namespace is given at the first look and says nothing; who is at the other end does.
+                let ifname = link["ifname"].as_str().unwrap_or("?");
+                let other_end = dump.other_end(netns, link).into_iter();
+                world.facts.extend(other_end.map(|there| (format!("{name}: link {ifname} other end"), there)));
+            }
         }
         world
     }
@@ -77,13 +85,29 @@ impl World {
         list("IPv4 rules", netns.rules4.iter().map(|r| line(r, &[])).collect());
         list("IPv6 rules", netns.rules6.iter().map(|r| line(r, &[])).collect());
         list("nexthops", netns.nexthops.iter().map(|n| line(n, &[])).collect());
-        let kept = netns.neighbours.iter().filter(|n| has(&n["state"], "PERMANENT"));
-        list("permanent neighbours", sorted(kept.map(|n| line(n, NEIGH_NOISE)).collect()));
+        // What a routing daemon has learned stays until somebody takes it away, though its state comes and goes.
+        let kept = netns.neighbours.iter().filter_map(|n| match n.get("extern_learn") {
+            _ if has(&n["state"], "PERMANENT") => Some(line(n, NEIGH_NOISE)),
+            Some(_) => Some(line(n, &[NEIGH_NOISE, &["state"]].concat())),
+            None => None,
+        });
+        list("lasting neighbours", sorted(kept.collect()));
         list("proxy neighbours", sorted(netns.proxies.iter().map(|n| line(n, NEIGH_NOISE)).collect()));
         let kept = netns.fdb.iter().filter(|f| has(&f["state"], "permanent") || has(&f["state"], "static"));
         list("FDB", sorted(kept.map(|f| line(f, NEIGH_NOISE)).collect()));
+        let kept = netns.mdb.iter().flat_map(|all| all["mdb"].as_array()).flatten();
+        list("MDB", sorted(kept.filter(|m| m["state"] == "permanent").map(|m| line(m, &["timer"])).collect()));
         list("bridge ports", sorted(netns.ports.iter().map(|p| line(p, &[])).collect()));
         list("VLANs", sorted(netns.vlans.iter().map(|v| line(v, &[])).collect()));
+        for link in &netns.groups {
+            let groups = link["maddr"].as_array().into_iter().flatten().map(|g| line(g, &[])).collect();
+            list(&format!("groups of {}", link["ifname"].as_str().unwrap_or("?")), sorted(groups));
+        }
+        list("tokens", sorted(netns.tokens.iter().map(|t| line(t, &[])).collect()));
+        list("address labels", sorted(netns.addrlabels.iter().map(|l| line(l, &[])).collect()));
+        list("queues", sorted(netns.qdiscs.iter().map(queue).collect()));
+        list("classes of queues", sorted(netns.classes.clone()));
+        list("firewall", netns.nft.clone());
         for (key, value) in netns.sysctl.iter().filter(|(key, _)| !is_noise(key)) {
             facts.insert(format!("{name}: {key}"), value.clone());
         }
@@ -196,6 +220,15 @@ fn line(record: &Value, noise: &[&str]) -> String {
         !runs_down && !noise.contains(&key.as_str())
     });
     fields.map(|(key, value)| format!("{key} {value}")).collect::<Vec<_>>().join(", ")
+}
+
+/// A queue on one line, without its counters.
+fn queue(qdisc: &Value) -> String {
+    let mut qdisc = qdisc.clone();
+    if let Some(Value::Object(options)) = qdisc.get_mut("options") {
+        options.remove("direct_packets_stat");
+    }
+    line(&qdisc, &["refcnt"])
 }
 
 /// Timers run, and the number of a namespace is given at the first look, not at a change.
