@@ -90,14 +90,14 @@ impl Trial {
             End::Thrown | End::Down | End::DownKilledAt(_) => String::new(),
         };
         let mut args = vec!["run", "--quiet"];
-        if self.insists && FORCE {
+        if self.insists {
             args.push("--force");
         }
         args.push("/mnt/x.rhai");
         let run = sandbox.netlab_fault(&fault, &args);
         let mut counts =
             Counts::from([(format!("{:?}", self.end).split('(').next().unwrap_or_default().to_owned(), 1)]);
-        let mut runs = format!("{run}");
+        let mut runs = short(&run);
         let mut count = |what: &str, n: usize| *counts.entry(what.to_owned()).or_insert(0) += n as u64;
         count("verbs", self.script.verbs.len());
         count("refused", run.stdout.matches("refused NL").count());
@@ -110,19 +110,19 @@ impl Trial {
         if last.was_killed() {
             count("killed runs", 1);
             last = sandbox.netlab(&["recover"]);
-            runs += &format!("\nrecover: {last}");
+            runs += &format!("\nrecover: {}", short(&last));
         } else if last.code == Some(0) {
             let fault = if let End::DownKilledAt(n) = self.end { format!("kill@{n}") } else { String::new() };
             last = sandbox.netlab_fault(&fault, &["down"]);
-            runs += &format!("\ndown: {last}");
+            runs += &format!("\ndown: {}", short(&last));
             if last.was_killed() {
                 count("killed downs", 1);
                 last = sandbox.netlab(&["recover"]);
-                runs += &format!("\nrecover: {last}");
+                runs += &format!("\nrecover: {}", short(&last));
                 // Killed before it began, the lab is still up.
                 if last.code == Some(0) && last.stdout.contains("nothing to recover") {
                     last = sandbox.netlab(&["down"]);
-                    runs += &format!("\ndown: {last}");
+                    runs += &format!("\ndown: {}", short(&last));
                 }
             }
         } else if failed(&last) {
@@ -185,9 +185,6 @@ impl Trial {
     }
 }
 
-/// Whether `netlab run` knows the word yet.
-const FORCE: bool = false;
-
 #[derive(Clone, Copy)]
 enum Part {
     Verbs,
@@ -203,6 +200,14 @@ impl Part {
             Part::Head => &mut trial.script.head,
         }
     }
+}
+
+/// What netlab printed, without most of the commands that it gives a person to type.
+fn short(run: &Run) -> String {
+    let text = run.to_string();
+    let typed = text.lines().filter(|l| l.starts_with("  type: ")).count();
+    let lines: Vec<&str> = text.lines().filter(|l| !l.starts_with("  type: ") || typed < 6).collect();
+    if typed < 6 { lines.join("\n") } else { format!("{}\n({typed} commands to type)", lines.join("\n")) }
 }
 
 /// As `World::settled`, for a machine on which some links never get a carrier: no address is tentative, and nothing
