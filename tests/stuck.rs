@@ -42,8 +42,8 @@ const OBSTACLES: &[Obstacle] = &[
         why: "EROFS",
     },
     Obstacle {
-        put: "f=/proc/sys/net/ipv4/ip_forward && mount --bind $f $f && mount -o remount,ro,bind $f",
-        away: "umount /proc/sys/net/ipv4/ip_forward",
+        put: "f=/proc/sys/net/ipv4/conf/all/forwarding && mount --bind $f $f && mount -o remount,ro,bind $f",
+        away: "umount /proc/sys/net/ipv4/conf/all/forwarding",
         left: "left over: sysctl -w net/ipv4/ip_forward=",
         why: "EROFS",
     },

@@ -39,6 +39,15 @@ pub struct Lack {
     pub error: Option<KernelError>,
 }
 
+/// What tells one lack from another.
+type Print = (NetnsCookie, Group, Vec<Item>, Vec<Item>);
+
+impl Lack {
+    fn print(&self) -> Print {
+        (self.netns, self.group.clone(), self.missing.clone(), self.surplus.clone())
+    }
+}
+
 /// Makes all of it as aimed at, and says what could not be. The namespaces are done together, since a wire has an end in
 /// each of two.
 ///
@@ -49,18 +58,18 @@ pub fn restore(aims: &[Aim], kernel: &mut Kernel) -> Result<Vec<Lack>, KernelErr
     // A namespace that is gone took all along that was in it.
     let aims: Vec<&Aim> = aims.iter().filter(|aim| kernel.find(aim.scope.netns)).collect();
     let mut work = Work { aims: &aims, kernel, errors: BTreeMap::new(), put_back: BTreeSet::new() };
-    let mut last: Option<Vec<Group>> = None;
+    let mut last: Option<Vec<Print>> = None;
     loop {
         let lacks = work.lacks()?;
         if lacks.is_empty() && !work.is_searching()? {
             return Ok(lacks);
         }
-        let groups: Vec<Group> = lacks.iter().map(|l| l.group.clone()).collect();
-        let is_stale = !groups.is_empty() && last.as_ref() == Some(&groups);
+        let print: Vec<Print> = lacks.iter().map(Lack::print).collect();
+        let is_stale = !print.is_empty() && last.as_ref() == Some(&print);
         if start.elapsed() > PATIENCE || (is_stale && start.elapsed() > PATIENCE / 5) {
             return Ok(lacks);
         }
-        if groups.is_empty() || is_stale {
+        if print.is_empty() || is_stale {
             std::thread::sleep(PAUSE);
         }
         if !lacks.is_empty() {
@@ -71,7 +80,7 @@ pub fn restore(aims: &[Aim], kernel: &mut Kernel) -> Result<Vec<Lack>, KernelErr
             }
             work.go_through(&lacks)?;
         }
-        last = Some(groups);
+        last = Some(print);
     }
 }
 
@@ -342,17 +351,17 @@ impl Work<'_> {
             );
         }
         todo.sort_by_key(|(turn, of, item)| (*turn, *of, item.label()));
-        let mut written = false;
-        let mut fresh = None;
+        let mut fresh: Option<View<'_>> = None;
+        let mut last = 0;
         for (turn, of, item) in todo {
-            // What writes others along makes the look at those old.
-            if turn > 2 && written && fresh.is_none() {
+            // What was written may have written others along.
+            if turn != last {
                 fresh = self.view(view.aim).ok();
+                last = turn;
             }
             let view = fresh.as_ref().unwrap_or(view);
             let is_so = view.now.item(&Group::Settings(of), item.key()).is_none_or(|now| now.is_like(&item));
             if !is_so {
-                written |= turn <= 2;
                 self.write(view, of, &item.label(), &item.value.as_text());
             }
         }
