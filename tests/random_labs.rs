@@ -4,30 +4,10 @@
 
 mod common;
 
+use common::random::Random;
 use common::sandbox::Sandbox;
 use common::witness::{Reuse, in_sandboxes, run_script};
 use common::world::{World, assert_same};
-
-/// The numbers of Steele, Lea and Flood's SplitMix64: small, and every seed is a good one.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, n: u64) -> u64 {
-        self.next() % n
-    }
-
-    fn pick(&mut self, from: &[&'static str]) -> &'static str {
-        from[self.below(from.len() as u64) as usize]
-    }
-}
 
 /// What `#` letters stand for: N a namespace, L a link, B a bridge, W a wire, n a new name, a an IPv4 address, s one of six,
 /// b a byte, t a truth.

@@ -10,13 +10,16 @@ pub(crate) mod dump;
 pub(crate) mod lab_state;
 pub(crate) mod labs;
 pub(crate) mod noise;
+pub(crate) mod random;
 pub(crate) mod sandbox;
 pub(crate) mod witness;
 pub(crate) mod world;
 
 use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::thread;
+use std::time::Instant;
 
 /// Says something past the test runner, which hides what a passing test prints.
 pub(crate) fn aloud(text: &str) {
@@ -58,4 +61,24 @@ pub(crate) fn in_threads<T: Send>(count: usize, jobs: Vec<T>, check: impl Fn(T) 
             });
         }
     });
+}
+
+/// Calls `check` with each of `jobs` on two threads, whatever happens to the others, and tells all that failed. Where CASE
+/// is set, only those are done whose name has it.
+#[track_caller]
+pub(crate) fn tell_all<T: Send>(jobs: Vec<T>, name: impl Fn(&T) -> String + Sync, check: impl Fn(T) + Sync) {
+    let wanted = std::env::var("CASE").ok();
+    let jobs: Vec<T> =
+        jobs.into_iter().filter(|j| wanted.as_ref().is_none_or(|w| name(j).contains(w.as_str()))).collect();
+    let (count, begun, failed) = (jobs.len(), Instant::now(), Mutex::new(Vec::new()));
+    side_by_side(jobs, |job| {
+        let name = name(&job);
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| check(job))) {
+            let why = panic.downcast_ref::<String>().cloned().unwrap_or_else(|| "?".to_owned());
+            failed.lock().expect("no thread has failed").push(format!("=== {name}\n{why}"));
+        }
+    });
+    let failed = failed.into_inner().expect("no thread has failed");
+    assert!(failed.is_empty(), "{} of {count} failed\n{}", failed.len(), failed.join("\n"));
+    aloud(&format!("{count} cases in {:.1} s", begun.elapsed().as_secs_f32()));
 }
