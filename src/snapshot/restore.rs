@@ -51,7 +51,8 @@ impl Lack {
 /// # Errors
 /// The kernel's answer to a dump.
 pub fn restore(aims: &[Aim], kernel: &mut Kernel) -> Result<Vec<Lack>, KernelError> {
-    let start = Instant::now();
+    // When something last changed: a machine with much to do is slow, and not stuck.
+    let mut start = Instant::now();
     // A namespace that is gone took all along that was in it.
     let aims: Vec<&Aim> = aims.iter().filter(|aim| kernel.find(aim.scope.netns)).collect();
     let mut work = Work { aims: &aims, kernel, errors: BTreeMap::new(), put_back: BTreeSet::new() };
@@ -63,6 +64,9 @@ pub fn restore(aims: &[Aim], kernel: &mut Kernel) -> Result<Vec<Lack>, KernelErr
         }
         let print: Vec<Print> = lacks.iter().map(Lack::print).collect();
         let is_stale = !print.is_empty() && last.as_ref() == Some(&print);
+        if last.as_ref().is_some_and(|last| *last != print && print.len() < last.len()) {
+            start = Instant::now();
+        }
         if start.elapsed() > PATIENCE || (is_stale && start.elapsed() > PATIENCE / 5) {
             return Ok(lacks);
         }
