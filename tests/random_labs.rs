@@ -95,7 +95,7 @@ fn verb(random: &mut Random) -> String {
             Some('a') => text.push_str(&format!("10.0.{}.{}", random.below(3), 1 + random.below(5))),
             Some('s') => text.push_str(&(1 + random.below(6)).to_string()),
             Some('b') => text.push_str(&(10 + random.below(90)).to_string()),
-            Some('t') => text.push_str(random.pick(&["true", "false"])),
+            Some('t') => text.push_str(if random.one_in(2) { "true" } else { "false" }),
             Some(other) => {
                 text.push('#');
                 text.push(other);

@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand, and what they print with.
 
 pub mod completions;
+pub mod diff;
 pub mod docs;
 pub mod doctor;
 pub mod down;
@@ -15,6 +16,7 @@ pub mod recover;
 pub mod run;
 pub mod shell;
 pub mod show;
+pub mod snapshot;
 pub mod steps;
 pub mod table;
 pub mod view;
@@ -54,6 +56,10 @@ enum Command {
     Shell(shell::Args),
     /// Show what is there: namespaces, links, addresses, routes.
     Show(show::Args),
+    /// Write down what the machine's network holds, for `diff`.
+    Snapshot(snapshot::Args),
+    /// Say what differs in the machine's network between two moments.
+    Diff(diff::Args),
     /// Say what this machine and kernel can do, and how to get the rest.
     Doctor(doctor::Args),
     /// Print the reference of the language, from the engine itself.
@@ -116,6 +122,8 @@ impl Command {
             Command::Exec(args) => exec::run(args),
             Command::Shell(args) => shell::run(args),
             Command::Show(args) => show::run(args),
+            Command::Snapshot(args) => snapshot::run(args),
+            Command::Diff(args) => diff::run(args),
             Command::Doctor(args) => doctor::run(args),
             Command::Docs(args) => docs::run(args),
             Command::Completions(args) => completions::run(args),
@@ -130,9 +138,10 @@ impl Command {
             Command::List(args) => args.json,
             Command::Recover(args) => args.json,
             Command::Show(args) => args.json,
+            Command::Diff(args) => args.json,
             Command::Doctor(args) => args.json,
             Command::Docs(args) => args.json,
-            Command::Exec(_) | Command::Shell(_) | Command::Completions(_) => false,
+            Command::Exec(_) | Command::Shell(_) | Command::Snapshot(_) | Command::Completions(_) => false,
         }
     }
 

@@ -5,6 +5,7 @@ pub mod file;
 mod give_back;
 mod layers;
 pub mod link;
+pub mod moment;
 pub mod netns;
 pub mod objects;
 pub mod open;

@@ -3,6 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::Lab;
+use super::moment::Moment;
 use super::objects::Objects;
 use super::proof::{Care, Picture};
 use crate::diag::{Code, Diagnostic, KernelError, Result};
@@ -15,6 +16,9 @@ use crate::kernel::process;
 use crate::kernel::signal::Stop;
 use crate::kernel::space::{Kernel, NetnsCookie};
 use crate::types::name::LabName;
+
+/// The file beside the journal with what all namespaces held, if they are to be compared.
+pub(super) const MOMENT: &str = "moment.json";
 
 /// What a new lab is told.
 #[derive(Debug, Clone)]
@@ -69,6 +73,9 @@ impl Lab {
         let mut log = Log::create(&store.journal(&new.name))?;
         log.write(&Record::Open(Box::new(header.clone())))?;
         before.save(&dir)?;
+        if new.verify {
+            Moment::take(&mut kernel)?.save(&dir.join(MOMENT))?;
+        }
         Ok(Self::idle(header, kernel, store, log, stop, lock))
     }
 

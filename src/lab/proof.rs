@@ -18,7 +18,7 @@ use crate::snapshot::aim::Handover;
 use crate::snapshot::change::{Pair, Seen, between};
 use crate::snapshot::group::{Group, Item, Snapshot};
 use crate::snapshot::scope::{Scope, Table};
-use crate::snapshot::{nexthop, read, route};
+use crate::snapshot::{nexthop, read, route, setting};
 
 /// What a namespace holds as a whole, with the names of all namespaces.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,6 +67,11 @@ impl Picture {
     /// Looks as closely as another time.
     fn again(kernel: &mut Kernel, scope: &Scope) -> Result<Self> {
         let mut scope = Scope { tables: scope.tables.clone(), ..Scope::new(scope.netns) };
+        if scope.tables.contains(&Table::Settings) {
+            kernel.find(scope.netns);
+            let fd = kernel.fd(scope.netns).ok_or_else(|| crate::action::gone(scope.netns))?;
+            scope.settings.extend(setting::all(fd));
+        }
         let snapshot = read::read_all(kernel, &mut scope).map_err(|e: KernelError| {
             Diagnostic::new(Code::Environment, "cannot read the state of the host's network").kernel(e)
         })?;
@@ -116,7 +121,11 @@ impl Picture {
                 (_, Some(link)) => came_or_went(link),
                 _ => links(&changed.group, pair).into_iter().any(came_or_went),
             };
-            let told = changed.items.iter().filter(|pair| !is_side(pair));
+            let is_told = |pair: &Pair| pair.before.iter().chain(&pair.after).any(Item::is_told);
+            // With a port's bridge its options as a port come and go.
+            let is_plugged = changed.items.iter().any(|p| p.key().is_some_and(|k| k.0 == b"master"));
+            let is_option = |pair: &Pair| is_plugged && pair.key().is_some_and(|k| k.0.starts_with(b"slave:"));
+            let told = changed.items.iter().filter(|pair| !is_side(pair) && !is_told(pair) && !is_option(pair));
             items.extend(told.map(|pair| (changed.group.clone(), pair.clone())));
         }
         let mut names = old.names;
@@ -124,6 +133,20 @@ impl Picture {
         let came = self.spaces.difference(&before.spaces).map(|name| (name.clone(), true));
         let went = before.spaces.difference(&self.spaces).map(|name| (name.clone(), false));
         Changes { items, spaces: came.chain(went).collect(), names }
+    }
+
+    /// How many links there are.
+    pub fn links(&self) -> usize {
+        self.seen.groups.iter().filter(|(group, _)| matches!(group, Group::Link(_))).count()
+    }
+
+    /// How many settings.
+    pub fn settings(&self) -> usize {
+        let count = |(group, items): &(Group, Vec<Item>)| match group {
+            Group::Settings(_) => items.len(),
+            _ => 0,
+        };
+        self.seen.groups.iter().map(count).sum()
     }
 
     /// Follows what another lab's undo did: what was as `old` and is as `new` now is so here, too. Whether anything was.
@@ -197,6 +220,11 @@ impl Changes {
     pub fn forgive(&mut self, trail: &Trail) {
         self.items.retain(|(group, pair)| !trail.explains(group, pair));
         self.spaces.retain(|(name, _)| !trail.spaces.contains(name));
+    }
+
+    /// Leaves out the names of namespaces, which are told elsewhere.
+    pub fn forget_names(&mut self) {
+        self.spaces.clear();
     }
 
     /// Each in words.

@@ -5,7 +5,9 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::moment::Moment;
 use super::objects::{LinkObject, Objects};
+use super::open::MOMENT;
 use super::proof::{Changes, Difference, Picture, Trail};
 use super::{Lab, Savepoint};
 use crate::action::link_del::{Doomed, delete_all};
@@ -92,7 +94,10 @@ impl Lab {
             self.have_others_follow(others, &begun);
         }
         let now = before.as_ref().and_then(|before| before.now(&mut self.kernel).ok());
-        let differences = before.zip(now).map(|(before, now)| self.unexplained(now.changes(&before)));
+        let mut differences = before.zip(now).map(|(before, now)| self.unexplained(now.changes(&before)));
+        if let Some(all) = &mut differences {
+            all.extend(self.differences_elsewhere());
+        }
         let mut ending = Ending { undoing, differences };
         let result = if ending.is_complete() {
             self.close(Outcome::Down).and_then(|()| self.forget())
@@ -386,6 +391,15 @@ impl Lab {
         changes.told()
     }
 
+    /// How namespaces that were there before differ, if the lab was told to verify everything.
+    fn differences_elsewhere(&mut self) -> Vec<Difference> {
+        let Ok(before) = Moment::load(&self.store.dir(&self.header.lab).join(MOMENT)) else { return Vec::new() };
+        let now = Moment::take(&mut self.kernel);
+        let all = now.and_then(|now| now.differences(&before)).unwrap_or_default();
+        let elsewhere = all.into_iter().filter(|(name, _)| !name.is_empty());
+        elsewhere.map(|(name, d)| Difference { what: format!("{} in `{name}`", d.what), ..d }).collect()
+    }
+
     /// What other labs remember of this lab's host.
     fn pictures_of_others(&self) -> Vec<(LabName, Picture)> {
         let others = self.store.labs().into_iter().filter(|lab| *lab != self.header.lab);
@@ -453,7 +467,9 @@ fn plan(steps: &[(u64, crate::journal::state::Step)], objects: &Objects) -> Vec<
             Subject::MakesNetns(_) => goes_spaces.push(*seq),
             Subject::MakesLink(key) if links.get(&key) != Some(&true) => goes_links.push(*seq),
             Subject::MakesLink(_) => {}
-            Subject::Link(key) if dying(&key.netns) || links.contains_key(&key) => {}
+            Subject::Link(key) if links.contains_key(&key) => {}
+            // One that was there before is moved back out of a namespace that goes, by the whole way that it came.
+            Subject::Link(key) if dying(&key.netns) && !matches!(step.action, Action::LinkMove(_)) => {}
             Subject::Netns(netns, link) if dying(&netns) || link.is_some_and(|l| links.contains_key(&l)) => {}
             _ => {
                 pieces.push(Piece::One(*seq));

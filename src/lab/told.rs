@@ -111,7 +111,11 @@ impl Teller<'_> {
     fn address(&self, item: &Item) -> String {
         match message(20, item) {
             Some(RouteNetlinkMessage::NewAddress(m)) => match AddrSpec::read(&m) {
-                Some(spec) => addr::words(&spec),
+                Some(mut spec) => {
+                    // The kernel gives each address its link's name as a label.
+                    spec.label = spec.label.filter(|label| !self.names.values().any(|name| name == label));
+                    addr::words(&spec)
+                }
                 // A link-local one of the kernel's.
                 None => m
                     .attributes

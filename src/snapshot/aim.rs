@@ -276,8 +276,8 @@ fn is_kernels(group: &Group, before: Option<&Item>, now: Option<&Item>) -> bool 
 fn follows(group: &Group, item: &Item) -> bool {
     match group {
         Group::Link(_) => !item.is_told(),
-        // The undo itself changes this one for a while.
-        Group::Settings(_) => item.label() != ACCEPT_DAD,
+        // The undo itself changes these: the one for a while, the other with each carrier and each MTU.
+        Group::Settings(_) => !matches!(item.label().as_str(), ACCEPT_DAD | "ipv6/conf/mtu"),
         _ => false,
     }
 }

@@ -81,7 +81,9 @@ pub fn around(links: &[Raw], scope: &mut Scope) {
         Some(below) if link.get(LINK_NETNSID).is_none() => Some(below),
         _ => tunnel_dev(link),
     };
-    let next = |link: &Raw| [below(link), number(link, MASTER)].into_iter().flatten().filter(|index| *index != 0);
+    let next = |link: &Raw| {
+        [below(link), number(link, MASTER), backup_port(link)].into_iter().flatten().filter(|index| *index != 0)
+    };
     loop {
         let above: Vec<u32> =
             links.iter().filter(|l| next(l).any(|index| scope.links.contains(&index))).map(index).collect();
@@ -93,6 +95,15 @@ pub fn around(links: &[Raw], scope: &mut Scope) {
     }
     let beside: Vec<u32> = links.iter().filter(|l| scope.links.contains(&index(l))).flat_map(next).collect();
     scope.links.extend(beside);
+}
+
+/// The port of the same bridge that takes over for a port (`IFLA_BRPORT_BACKUP_PORT`); it is forgotten when that one leaves.
+fn backup_port(link: &Raw) -> Option<u32> {
+    const BACKUP_PORT: u16 = 34;
+    let infos = link.get(LINKINFO)?.inside();
+    let is_port = infos.iter().any(|a| a.kind == INFO_SLAVE_KIND && a.string() == "bridge");
+    let data = infos.iter().find(|a| a.kind == INFO_SLAVE_DATA && is_port)?.inside();
+    data.iter().find(|a| a.kind == BACKUP_PORT)?.number()
 }
 
 /// The link that a VXLAN sends by, which stands among its own options (`IFLA_VXLAN_LINK`).

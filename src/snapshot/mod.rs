@@ -16,6 +16,7 @@ pub mod make;
 pub mod neigh;
 pub mod nexthop;
 pub mod peer;
+mod put;
 pub mod qdisc;
 pub mod read;
 pub mod restore;

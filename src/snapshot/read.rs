@@ -48,7 +48,15 @@ pub fn read_all(kernel: &mut Kernel, scope: &mut Scope) -> Result<Snapshot, Kern
 
 fn dump_links(kernel: &mut Kernel, scope: &Scope) -> Result<Vec<Raw>, KernelError> {
     let gone = || KernelError::new("RTM_GETLINK", libc::ENOENT);
-    link::dump(kernel.socket(scope.netns).ok_or_else(gone)?)
+    let socket = kernel.socket(scope.netns).ok_or_else(gone)?;
+    if scope.tables.contains(&Table::Links) {
+        // The kernel may sit on the news of a carrier for a second, and drops things when it tells them; asked for one link
+        // it tells at once.
+        for index in &scope.links {
+            let _ = crate::kernel::link::get(socket, *index);
+        }
+    }
+    link::dump(socket)
 }
 
 fn within(kernel: &mut Kernel, scope: &Scope, links: &[Raw]) -> Result<Snapshot, KernelError> {

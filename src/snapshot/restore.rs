@@ -7,16 +7,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use netlink_packet_core::{NLM_F_APPEND, NLM_F_CREATE, NLM_F_REPLACE};
-
 use super::aim::Aim;
 use super::group::{Group, Item, Key, Of, attribute};
 use super::setting::{self, ACCEPT_DAD};
 use super::view::View;
-use super::{addr, link, make, neigh, nexthop, qdisc, read, route, rule};
+use super::{link, make, read};
 use crate::diag::KernelError;
 use crate::kernel::link::LinkKey;
-use crate::kernel::process;
 use crate::kernel::raw::Raw;
 use crate::kernel::space::{Kernel, NetnsCookie};
 
@@ -84,7 +81,7 @@ pub fn restore(aims: &[Aim], kernel: &mut Kernel) -> Result<Vec<Lack>, KernelErr
     }
 }
 
-struct Work<'a> {
+pub(super) struct Work<'a> {
     aims: &'a [&'a Aim],
     kernel: &'a mut Kernel,
     errors: BTreeMap<(NetnsCookie, Group), KernelError>,
@@ -367,138 +364,12 @@ impl Work<'_> {
         }
     }
 
-    /// The options of bridge ports, after the carriers: the cost of a port follows its speed unless somebody chose it.
-    fn ports(&mut self, view: &View<'_>) {
-        for (index, wanted, kind) in view.links() {
-            for item in view.missing(&Group::Link(index), wanted).iter().filter(|i| i.label().starts_with("slave:")) {
-                if let Some(message) = link::set(index, item, &kind) {
-                    self.send(view, &Group::Link(index), &message, 0);
-                }
-            }
-        }
-    }
-
-    fn qdiscs(&mut self, view: &View<'_>) {
-        for group in view.differing(|g| matches!(g, Group::Qdiscs(_))) {
-            for message in view.now.items(&group).iter().rev().filter_map(qdisc::take) {
-                self.send(view, &group, &message, 0);
-            }
-            // What hangs on another one comes after it: until nothing more succeeds.
-            let mut todo: Vec<Raw> = view.target(&group).iter().filter_map(qdisc::put).collect();
-            loop {
-                let before = todo.len();
-                todo.retain(|message| self.send(view, &group, message, NLM_F_CREATE | NLM_F_REPLACE).is_some());
-                if todo.is_empty() || todo.len() == before {
-                    break;
-                }
-            }
-        }
-    }
-
-    fn addrs(&mut self, view: &View<'_>) {
-        for group in view.differing(|g| matches!(g, Group::Addrs { .. })) {
-            let Group::Addrs { v6, .. } = group else { continue };
-            let (gone, come) = addr::steps(v6, view.now.items(&group), &view.target(&group));
-            for message in gone.iter().filter_map(addr::take) {
-                // A secondary one may have gone with its primary.
-                self.send(view, &group, &message, 0);
-            }
-            for message in come.iter().filter_map(|i| addr::put(i, process::since_boot())) {
-                self.send(view, &group, &message, NLM_F_CREATE | NLM_F_REPLACE);
-            }
-        }
-    }
-
-    fn nexthops(&mut self, view: &View<'_>) {
-        let group = Group::Nexthops;
-        if !view.differing(|g| *g == group).contains(&group) {
-            return;
-        }
-        for key in view.surplus(&group) {
-            if let Some(message) = view.now.item(&group, &key).and_then(nexthop::take) {
-                self.send(view, &group, &message, 0);
-            }
-        }
-        let mut missing = view.missing(&group, &view.target(&group));
-        missing.sort_by_key(nexthop::is_group);
-        for message in missing.iter().filter_map(nexthop::put) {
-            self.send(view, &group, &message, NLM_F_CREATE | NLM_F_REPLACE);
-        }
-    }
-
-    /// Each group of which something is missing or in the wrong order is made anew as a whole. A gateway needs the route to
-    /// its own network first, so it is gone round until nothing more succeeds.
-    fn routes(&mut self, view: &View<'_>) {
-        let mut todo: Vec<(Group, Vec<Item>)> = Vec::new();
-        for group in view.differing(|g| matches!(g, Group::Routes(_))) {
-            let (now, target) = (view.now.items(&group), view.target(&group));
-            let kept = if is_prefix(now, &target) { now.len() } else { 0 };
-            if kept == 0 {
-                for message in now.iter().filter_map(route::take) {
-                    self.send(view, &group, &message, 0);
-                }
-            }
-            todo.push((group, target[kept..].to_vec()));
-        }
-        loop {
-            let before: usize = todo.iter().map(|(_, items)| items.len()).sum();
-            for (group, items) in &mut todo {
-                // Within a group the order counts, so one that cannot be made yet stops those behind it.
-                while let Some(item) = items.first() {
-                    let sent = route::put(group, item, process::since_boot())
-                        .is_none_or(|message| self.send(view, group, &message, NLM_F_CREATE | NLM_F_APPEND).is_none());
-                    if !sent {
-                        break;
-                    }
-                    items.remove(0);
-                }
-            }
-            let after: usize = todo.iter().map(|(_, items)| items.len()).sum();
-            if after == 0 || after == before {
-                return;
-            }
-        }
-    }
-
-    fn neighs(&mut self, view: &View<'_>) {
-        for group in view.differing(|g| matches!(g, Group::Neighs(_) | Group::Fdb(_))) {
-            for key in view.surplus(&group) {
-                if let Some(message) = view.now.item(&group, &key).and_then(neigh::take) {
-                    self.send(view, &group, &message, 0);
-                }
-            }
-            for (message, beside) in view.missing(&group, &view.target(&group)).iter().filter_map(neigh::put) {
-                let flags = NLM_F_CREATE | if beside { NLM_F_APPEND } else { NLM_F_REPLACE };
-                self.send(view, &group, &message, flags);
-            }
-        }
-    }
-
-    fn rules(&mut self, view: &View<'_>) {
-        for group in view.differing(|g| matches!(g, Group::Rules { .. })) {
-            let (now, target) = (view.now.items(&group), view.target(&group));
-            let kept = if is_prefix(now, &target) { now.len() } else { 0 };
-            if kept == 0 {
-                for message in now.iter().filter_map(rule::take) {
-                    self.send(view, &group, &message, 0);
-                }
-            }
-            for message in target[kept..].iter().filter_map(rule::put) {
-                self.send(view, &group, &message, NLM_F_CREATE);
-            }
-        }
-    }
-
     /// Sends a message and remembers what the kernel said against it; gives back the errno.
-    fn send(&mut self, view: &View<'_>, group: &Group, message: &Raw, flags: u16) -> Option<i32> {
+    pub(super) fn send(&mut self, view: &View<'_>, group: &Group, message: &Raw, flags: u16) -> Option<i32> {
         let netns = view.now.netns;
         let error = self.kernel.socket(netns)?.change_raw(message, flags).err()?;
         let errno = error.errno;
         self.errors.insert((netns, group.clone()), error);
         Some(errno)
     }
-}
-
-fn is_prefix(now: &[Item], target: &[Item]) -> bool {
-    now.len() <= target.len() && now.iter().zip(target).all(|(a, b)| a.is_like(b))
 }

@@ -95,6 +95,31 @@ pub fn read(
     netns::within(fd, walk).map_err(|e| KernelError::from_io("setns", &e))
 }
 
+/// All settings of a namespace but those of single links, and those that count or change by themselves.
+pub fn all(fd: BorrowedFd<'_>) -> Vec<(Of, String)> {
+    let mut found = Vec::new();
+    let root = Path::new(sysctl::ROOT).join("net");
+    // What cannot be looked at is not there.
+    let _ = netns::within(fd, || walk(&root, &mut found));
+    let names = LinkNames::new();
+    found.iter().map(|path| place(path, &names)).collect()
+}
+
+fn walk(dir: &Path, found: &mut Vec<PathBuf>) {
+    const RESTLESS: [&str; 6] = ["_count", "dentry-state", "random", "flush", "tcp_available", "tcp_allowed"];
+    let is_of_links = PER_LINK.iter().any(|folder| dir.ends_with(Path::new("net").join(folder)));
+    for path in fs::read_dir(dir).into_iter().flatten().flatten().map(|f| f.path()) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if path.is_dir() {
+            if !is_of_links || name == "all" || name == "default" {
+                walk(&path, found);
+            }
+        } else if !RESTLESS.iter().any(|word| name.contains(word)) && !name.ends_with("_key") {
+            found.push(path);
+        }
+    }
+}
+
 fn value(path: &Path) -> Option<String> {
     if SKIPPED.iter().any(|leaf| path.ends_with(leaf)) {
         return None;

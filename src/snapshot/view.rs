@@ -108,8 +108,8 @@ impl View<'_> {
     pub(super) fn has_kernels_surplus(&self, group: &Group) -> bool {
         match group {
             Group::Addrs { v6: true, link } => {
-                let own = self.wanted(&Group::Link(*link));
-                self.wanted(group).iter().any(addr::is_kernels) || attribute(own, "up").is_some_and(|up| up == "0")
+                let is_down = self.now.attribute(*link, "up").is_some_and(|up| up == "0");
+                self.wanted(group).iter().any(addr::is_kernels) || is_down
             }
             Group::Routes(_) => self.aim.scope.tables.contains(&Table::Addrs),
             _ => false,

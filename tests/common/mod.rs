@@ -9,6 +9,7 @@
 pub(crate) mod dump;
 pub(crate) mod lab_state;
 pub(crate) mod labs;
+pub(crate) mod noise;
 pub(crate) mod random;
 pub(crate) mod sandbox;
 pub(crate) mod witness;

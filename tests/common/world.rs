@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::dump::{Dump, Netns};
+use super::noise::{NEIGH_NOISE, ROUTE_NOISE, drop_noise, has, is_link_noise, is_noise, line, queue};
 use super::sandbox::Sandbox;
 
 /// The kernel finishes some things after the call that asked for them (carrier, the end of a namespace): so long may
@@ -36,6 +37,7 @@ impl World {
         ] {
             world.lists.insert(what.to_owned(), sorted(std::mem::take(lines)));
         }
+        dump.netns.values_mut().for_each(drop_noise);
         for (name, netns) in &dump.netns {
             world.add(name, netns);
             for link in &netns.links {
@@ -206,47 +208,6 @@ fn await_same(before: &World, sandbox: &Sandbox, after_what: &str) -> World {
         );
         thread::sleep(Duration::from_millis(30));
     }
-}
-
-const ROUTE_NOISE: &[&str] = &["expires", "users", "age", "used"];
-const NEIGH_NOISE: &[&str] = &["used", "updated", "confirmed", "probes", "refcnt", "stats"];
-const FOREVER: u64 = u32::MAX as u64;
-
-/// A record on one line, without what changes by itself. A lifetime that runs down is noise, one that does not is not.
-fn line(record: &Value, noise: &[&str]) -> String {
-    let Value::Object(fields) = record else { return record.to_string() };
-    let fields = fields.iter().filter(|(key, value)| {
-        let runs_down = key.ends_with("_life_time") && value.as_u64() != Some(FOREVER) && value.as_u64() != Some(0);
-        !runs_down && !noise.contains(&key.as_str())
-    });
-    fields.map(|(key, value)| format!("{key} {value}")).collect::<Vec<_>>().join(", ")
-}
-
-/// A queue on one line, without its counters.
-fn queue(qdisc: &Value) -> String {
-    let mut qdisc = qdisc.clone();
-    if let Some(Value::Object(options)) = qdisc.get_mut("options") {
-        options.remove("direct_packets_stat");
-    }
-    line(&qdisc, &["refcnt"])
-}
-
-/// Timers run, and the number of a namespace is given at the first look, not at a change.
-fn is_link_noise(key: &str) -> bool {
-    key.ends_with("_timer") || key.starts_with("stats") || key == "link_netnsid"
-}
-
-/// Random keys, counters, and what cannot be read.
-fn is_noise(key: &str) -> bool {
-    key.ends_with("_count")
-        || key.ends_with("fastopen_key")
-        || key.ends_with("stable_secret")
-        || key.ends_with("_rss_key")
-}
-
-/// Whether a field, a word or a list of words, holds `word`.
-fn has(field: &Value, word: &str) -> bool {
-    field == word || field.as_array().is_some_and(|list| list.iter().any(|w| w == word))
 }
 
 /// The lines of `all` that `other` does not have, counting repeated ones.

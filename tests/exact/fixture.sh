@@ -5,7 +5,7 @@
 #         gw0 ─ gw0  isp     the way out: default routes are here and never on v0 and v1
 #         ubr: ub0 ub1 ub2   a bridge, its ports' options out of the ordinary; the other ends ubp0 … are in mine
 #         ubr2: uc0 vx0      a second bridge, with the vxlan that goes over v0 as a port
-#         off0 ─ off1        a pair that is down, and has been up
+#         off0 ─ off1        a pair that is down
 set -euo pipefail
 sysctl() { echo "$2" >"/proc/sys/net/$1"; }
 
@@ -42,11 +42,6 @@ for link in uc0 vx0; do ip link set $link master ubr2; done
 for link in lo v0 v1 gw0 ub0 ub1 ub2 uc0 vx0 mv0 ubr ubr2; do ip link set $link up; done
 for link in p0 p1 ubp0 ubp1 ubp2 ucp0; do ip -n mine link set $link up; done
 ip -n isp link set gw0 up
-# The kernel gives a link its first queue when it is up for the first time, and does not take it away again.
-for flag in up down; do
-    for link in off0 off1; do ip link set $link $flag; done
-done
-
 # Ports of the bridges.
 bridge link set dev ub0 cost 33 priority 9 hairpin on guard on root_block on learning off flood off mcast_flood off \
     bcast_flood off neigh_suppress on

@@ -70,6 +70,11 @@ pub(crate) const LINKS: &[Row] = &[
     row("5b MTU larger", r#"host["v0"].mtu(9000); host["v1"].mtu(9000);"#, "~ host: link v0 mtu"),
     row("6 a new port", r#"veth(host["ubr"].port("port9"), netns("far"));"#, "+ host: bridge ports"),
     row(
+        "6 a new port, too small for IPv6",
+        r#"veth(host["ubr"].port("port9", #{ mtu: 1000 }), netns("far"));"#,
+        "- host: net/ipv6/conf/ubr/mtu",
+    ),
+    row(
         "6 a new port, small, with the lowest MAC",
         r#"veth(host["ubr"].port("port9", #{ mac: "02:00:00:00:00:01", mtu: 1290 }), netns("far"));"#,
         "~ host: link ubr mtu: 1500, now 1290",

@@ -108,7 +108,11 @@ const ADDRESSES: &[Case] = &[
         ],
     ),
     refused("the same address twice", r#"host["my0"].addr("10.98.0.1/24");"#, "NL0107"),
-    refused("an address of the user's", r#"host["my0"].del_addr("10.98.0.1/24");"#, "NL0115"),
+    case(
+        "a user's primary address, with which the secondary one goes",
+        r#"host["my0"].del_addr("10.98.0.1/24");"#,
+        &[("ip -j -4 addr show my0", r#"["="]"#)],
+    ),
     refused(
         "preferred longer than valid",
         r#"host["my0"].addr("10.7.0.1/16", #{ valid_lft: 10, preferred_lft: 11 });"#,
@@ -172,9 +176,9 @@ const ATTRIBUTES: &[Case] = &[
             ("ip -j -d link show h0", r#"{"promiscuity":0,"txqlen":null}"#),
         ],
     ),
-    refused("a user's link down", r#"host["my0"].down();"#, "NL0115"),
-    refused("a user's link renamed", r#"host["my0"].rename("x");"#, "NL0115"),
-    refused("a user's link smaller", r#"host["my0"].mtu(1300);"#, "NL0115"),
+    case("a user's link down", r#"host["my0"].down();"#, &[("ip -j link show my0", r#"{"operstate":"DOWN"}"#)]),
+    case("a user's link renamed", r#"host["my0"].rename("x");"#, &[("ip -j link show x", r#"{"ifname":"x"}"#)]),
+    case("a user's link smaller", r#"host["my0"].mtu(1200);"#, &[("ip -j link show my0", r#"{"mtu":1200}"#)]),
     case("a user's link up that is up", r#"host["my0"].up();"#, &[("ip -j link show my0", r#"{"flags":["UP"]}"#)]),
 ];
 
@@ -225,7 +229,11 @@ const MASTERS: &[Case] = &[
         "NL0113",
     ),
     refused("a master elsewhere", r#"veth("v0", "v1").a.master(bridge(netns("a")));"#, "NL0118"),
-    refused("a user's port set", r#"host["myport"].set(#{ cost: 5 });"#, "NL0115"),
+    case(
+        "a user's port set",
+        r#"host["myport"].set(#{ cost: 5 });"#,
+        &[("bridge -j link show dev myport", r#"{"cost":5}"#)],
+    ),
     refused("an address on a port", r#"let w = veth(netns("a"), bridge("br0")); w.b.addr("10.0.0.1/24");"#, "NL0113"),
 ];
 
@@ -277,9 +285,17 @@ const MOVES: &[Case] = &[
         r#"let a = netns("a"); veth(a.port("10.0.0.1/24"), "h0"); a.route("default", "10.0.0.2"); a.del(); netns("b").del(); netns("b");"#,
         &[("ls /run/netns | tr '\\n' ' '", "b isp mine"), ("ip -j link", r#"no {"ifname":"h0"}"#)],
     ),
-    refused("a user's link deleted", r#"host["my0"].del();"#, "NL0115"),
-    refused("a user's link moved", r#"host["my0"].move_to(netns("a"));"#, "NL0115"),
-    refused("a user's namespace deleted", r#"get_netns("mine").del();"#, "NL0115"),
+    case(
+        "a user's link deleted, and its other end with it",
+        r#"host["my0"].del();"#,
+        &[("ip -n mine -j link", r#"["=",{"ifname":"lo"},{"ifname":"myplug"}]"#)],
+    ),
+    case(
+        "a user's link moved",
+        r#"host["my0"].move_to(netns("a"));"#,
+        &[("ip -n a -j link show my0", r#"{"operstate":"DOWN"}"#)],
+    ),
+    case("a user's namespace deleted", r#"get_netns("mine").del();"#, &[("ip netns list | grep -c mine", "0")]),
     refused("the host deleted", r#"host.del();"#, "NL0115"),
     refused("used after its deletion", r#"let w = veth("v0", "v1"); w.del(); w.a.up();"#, "NL0"),
 ];

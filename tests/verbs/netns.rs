@@ -213,7 +213,11 @@ const SETTINGS: &[Case] = &[
     refused("none of that name", r#"netns("a").sysctl("net.ipv4.nosuch", "1");"#, "NL0117"),
     refused("no value for it", r#"netns("a").sysctl("net.ipv4.ip_default_ttl", "0");"#, "NL0117"),
     refused("not of the network", r#"netns("a").sysctl("kernel.panic", "1");"#, "NL0117"),
-    refused("addresses would go", r#"host.sysctl("net.ipv6.conf.my0.disable_ipv6", "1");"#, "NL0115"),
+    case(
+        "one by which addresses go",
+        r#"host.sysctl("net.ipv6.conf.my0.disable_ipv6", "1");"#,
+        &[("ip -j -6 addr show my0", r#"["="]"#)],
+    ),
     refused("a host-only one in a namespace", r#"netns("a").sysctl("net.core.rmem_max", "1000000");"#, "NL0117"),
 ];
 

@@ -1,0 +1,53 @@
+//! `netlab snapshot`: writes down what the machine's network holds, for `netlab diff`.
+
+use std::path::PathBuf;
+
+use super::{ending, out};
+use crate::diag::{Code, Diagnostic, KernelError, Result};
+use crate::kernel::space::Kernel;
+use crate::lab::moment::Moment;
+use crate::lab::open::privileged;
+
+/// The arguments of `snapshot`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  netlab snapshot before.json; ./anything.sh; netlab diff before.json")]
+pub struct Args {
+    /// The file that it is written to.
+    pub file: PathBuf,
+    /// Print nothing.
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// Looks at the host and at all namespaces that have names.
+///
+/// # Errors
+/// `NL0109` without privilege, `NL0119` if the file cannot be written.
+pub fn run(args: Args) -> Result<u8> {
+    let moment = now()?;
+    moment.save(&args.file)?;
+    if !args.quiet {
+        let (spaces, links, settings) = moment.counts();
+        out::line(format!(
+            "{}: the host and {}, {}, {}",
+            args.file.display(),
+            ending::count(spaces, "namespace"),
+            ending::count(links, "link"),
+            ending::count(settings, "setting"),
+        ));
+    }
+    Ok(0)
+}
+
+/// The present moment.
+///
+/// # Errors
+/// `NL0109` without privilege, and what the kernel said.
+pub(super) fn now() -> Result<Moment> {
+    privileged()?;
+    let mut kernel = Kernel::open().map_err(|e| {
+        Diagnostic::new(Code::Environment, "cannot open a netlink socket (netlab needs Linux 5.14 or later)")
+            .kernel(KernelError::from_io("socket AF_NETLINK", &e))
+    })?;
+    Moment::take(&mut kernel)
+}

@@ -1,0 +1,138 @@
+//! Giving back what is on links and in tables: each group that is not as it should be, in the kernel's order.
+
+use netlink_packet_core::{NLM_F_APPEND, NLM_F_CREATE, NLM_F_REPLACE};
+
+use super::group::{Group, Item};
+use super::restore::Work;
+use super::view::View;
+use super::{addr, link, neigh, nexthop, qdisc, route, rule};
+use crate::kernel::process;
+use crate::kernel::raw::Raw;
+
+impl Work<'_> {
+    /// The options of bridge ports, after the carriers: the cost of a port follows its speed unless somebody chose it.
+    pub(super) fn ports(&mut self, view: &View<'_>) {
+        for (index, wanted, kind) in view.links() {
+            for item in view.missing(&Group::Link(index), wanted).iter().filter(|i| i.label().starts_with("slave:")) {
+                if let Some(message) = link::set(index, item, &kind) {
+                    self.send(view, &Group::Link(index), &message, 0);
+                }
+            }
+        }
+    }
+
+    pub(super) fn qdiscs(&mut self, view: &View<'_>) {
+        for group in view.differing(|g| matches!(g, Group::Qdiscs(_))) {
+            for message in view.now.items(&group).iter().rev().filter_map(qdisc::take) {
+                self.send(view, &group, &message, 0);
+            }
+            // What hangs on another one comes after it: until nothing more succeeds.
+            let mut todo: Vec<Raw> = view.target(&group).iter().filter_map(qdisc::put).collect();
+            loop {
+                let before = todo.len();
+                todo.retain(|message| self.send(view, &group, message, NLM_F_CREATE | NLM_F_REPLACE).is_some());
+                if todo.is_empty() || todo.len() == before {
+                    break;
+                }
+            }
+        }
+    }
+
+    pub(super) fn addrs(&mut self, view: &View<'_>) {
+        for group in view.differing(|g| matches!(g, Group::Addrs { .. })) {
+            let Group::Addrs { v6, .. } = group else { continue };
+            let (gone, come) = addr::steps(v6, view.now.items(&group), &view.target(&group));
+            for message in gone.iter().filter_map(addr::take) {
+                // A secondary one may have gone with its primary.
+                self.send(view, &group, &message, 0);
+            }
+            for message in come.iter().filter_map(|i| addr::put(i, process::since_boot())) {
+                self.send(view, &group, &message, NLM_F_CREATE | NLM_F_REPLACE);
+            }
+        }
+    }
+
+    pub(super) fn nexthops(&mut self, view: &View<'_>) {
+        let group = Group::Nexthops;
+        if !view.differing(|g| *g == group).contains(&group) {
+            return;
+        }
+        for key in view.surplus(&group) {
+            if let Some(message) = view.now.item(&group, &key).and_then(nexthop::take) {
+                self.send(view, &group, &message, 0);
+            }
+        }
+        let mut missing = view.missing(&group, &view.target(&group));
+        missing.sort_by_key(nexthop::is_group);
+        for message in missing.iter().filter_map(nexthop::put) {
+            self.send(view, &group, &message, NLM_F_CREATE | NLM_F_REPLACE);
+        }
+    }
+
+    /// Each group of which something is missing or in the wrong order is made anew as a whole. A gateway needs the route to
+    /// its own network first, so it is gone round until nothing more succeeds.
+    pub(super) fn routes(&mut self, view: &View<'_>) {
+        let mut todo: Vec<(Group, Vec<Item>)> = Vec::new();
+        for group in view.differing(|g| matches!(g, Group::Routes(_))) {
+            let (now, target) = (view.now.items(&group), view.target(&group));
+            let kept = if is_prefix(now, &target) { now.len() } else { 0 };
+            if kept == 0 {
+                for message in now.iter().filter_map(route::take) {
+                    self.send(view, &group, &message, 0);
+                }
+            }
+            todo.push((group, target[kept..].to_vec()));
+        }
+        loop {
+            let before: usize = todo.iter().map(|(_, items)| items.len()).sum();
+            for (group, items) in &mut todo {
+                // Within a group the order counts, so one that cannot be made yet stops those behind it.
+                while let Some(item) = items.first() {
+                    let sent = route::put(group, item, process::since_boot())
+                        .is_none_or(|message| self.send(view, group, &message, NLM_F_CREATE | NLM_F_APPEND).is_none());
+                    if !sent {
+                        break;
+                    }
+                    items.remove(0);
+                }
+            }
+            let after: usize = todo.iter().map(|(_, items)| items.len()).sum();
+            if after == 0 || after == before {
+                return;
+            }
+        }
+    }
+
+    pub(super) fn neighs(&mut self, view: &View<'_>) {
+        for group in view.differing(|g| matches!(g, Group::Neighs(_) | Group::Fdb(_))) {
+            for key in view.surplus(&group) {
+                if let Some(message) = view.now.item(&group, &key).and_then(neigh::take) {
+                    self.send(view, &group, &message, 0);
+                }
+            }
+            for (message, beside) in view.missing(&group, &view.target(&group)).iter().filter_map(neigh::put) {
+                let flags = NLM_F_CREATE | if beside { NLM_F_APPEND } else { NLM_F_REPLACE };
+                self.send(view, &group, &message, flags);
+            }
+        }
+    }
+
+    pub(super) fn rules(&mut self, view: &View<'_>) {
+        for group in view.differing(|g| matches!(g, Group::Rules { .. })) {
+            let (now, target) = (view.now.items(&group), view.target(&group));
+            let kept = if is_prefix(now, &target) { now.len() } else { 0 };
+            if kept == 0 {
+                for message in now.iter().filter_map(rule::take) {
+                    self.send(view, &group, &message, 0);
+                }
+            }
+            for message in target[kept..].iter().filter_map(rule::put) {
+                self.send(view, &group, &message, NLM_F_CREATE);
+            }
+        }
+    }
+}
+
+fn is_prefix(now: &[Item], target: &[Item]) -> bool {
+    now.len() <= target.len() && now.iter().zip(target).all(|(a, b)| a.is_like(b))
+}
