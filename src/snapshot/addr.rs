@@ -19,6 +19,7 @@ const PROTO: u16 = 11;
 /// The flags that somebody sets; the others say how it is at the moment (tentative, secondary, deprecated …).
 const F_NODAD: u32 = 0x02;
 const SETTABLE: u32 = F_NODAD | 0x10 | 0x100 | 0x200 | 0x400;
+const F_DEPRECATED: u32 = 0x20;
 const F_TENTATIVE: u32 = 0x40;
 const F_TEMPORARY: u32 = 0x01;
 const SCOPE_LINK: u8 = 253;
@@ -64,7 +65,11 @@ pub fn item(addr: &Raw, now: u64) -> Item {
     let life = addr.get(CACHEINFO).and_then(|cache| {
         let seconds = |at: usize| cache.value.get(at..at + 4).and_then(|b| b.try_into().ok()).map(u32::from_ne_bytes);
         let until = |s: Option<u32>| s.filter(|s| *s != u32::MAX).map(|s| now + u64::from(s) * 1000);
-        let life = Life { preferred: until(seconds(0)), valid: until(seconds(4)) };
+        let mut life = Life { preferred: until(seconds(0)), valid: until(seconds(4)) };
+        // Of an IPv4 address that is valid for ever the kernel tells by the flag alone that it is not preferred.
+        if flags(addr) & F_DEPRECATED != 0 && life.valid.is_none() {
+            life.preferred = life.preferred.or(Some(now));
+        }
         (life.preferred.is_some() || life.valid.is_some()).then_some(life)
     });
     raw.header[2] = 0;
