@@ -55,7 +55,7 @@ pub fn restore(aims: &[Aim], kernel: &mut Kernel) -> Result<Vec<Lack>, KernelErr
     let mut start = Instant::now();
     // A namespace that is gone took all along that was in it.
     let aims: Vec<&Aim> = aims.iter().filter(|aim| kernel.find(aim.scope.netns)).collect();
-    let mut work = Work { aims: &aims, kernel, errors: BTreeMap::new(), put_back: put_back(&aims), woken: false };
+    let mut work = Work { aims: &aims, kernel, errors: BTreeMap::new(), put_back: put_back(&aims), unmade: false };
     let mut last: Option<Vec<Print>> = None;
     loop {
         let lacks = work.lacks()?;
@@ -87,8 +87,8 @@ pub(super) struct Work<'a> {
     errors: BTreeMap<(NetnsCookie, Group), KernelError>,
     /// The addresses that are put back, which are not back before the search for duplicates has ended.
     put_back: BTreeSet<(NetnsCookie, Group, Key)>,
-    /// Whether the macvlans on links that came back have been opened again.
-    woken: bool,
+    /// Whether the macvlans on links that came back have been deleted.
+    unmade: bool,
 }
 
 /// The IPv6 addresses of disturbed links.
@@ -109,25 +109,18 @@ impl Work<'_> {
         Ok(View { aim, now: read::read(self.kernel, &aim.scope)? })
     }
 
-    /// Takes the macvlans on links that came back from another namespace down and up. A link forgets on the way which MACs and
-    /// groups the macvlans on it listen to, and they do not tell it again until they are opened; meanwhile nobody finds their
-    /// IPv6 neighbours. What a macvlan loses by that comes back like the rest.
-    fn wake_macvlans(&mut self) -> Result<(), KernelError> {
+    /// Deletes the macvlans on links that came back from another namespace, to be made again. A link forgets on the way which
+    /// groups the macvlans on it listen to; they believe that they have told it, even when they are opened again, and nobody
+    /// would find their IPv6 addresses any more (net/core/dev_addr_lists.c, `sync_cnt`).
+    fn unmake_macvlans(&mut self) -> Result<(), KernelError> {
         let aims = self.aims;
-        if std::mem::replace(&mut self.woken, true) {
+        if std::mem::replace(&mut self.unmade, true) {
             return Ok(());
         }
-        for aim in aims.iter().filter(|aim| !aim.moved.is_empty()) {
+        for aim in aims.iter().filter(|aim| !aim.remade.is_empty()) {
             let view = self.view(aim)?;
-            for (index, items, kind) in view.links() {
-                let below = attribute(items, "~link").and_then(|n| n.parse().ok());
-                let sits = kind.starts_with("macv") && below.is_some_and(|below| aim.moved.contains(&below));
-                if sits && view.now.attribute(index, "up").is_some_and(|up| up == "1") {
-                    for up in ["0", "1"] {
-                        let message = link::set(index, &Item::named("up", up), &kind);
-                        message.and_then(|m| self.send(&view, &Group::Link(index), &m, 0));
-                    }
-                }
+            for index in aim.remade.keys().filter(|index| !view.now.items(&Group::Link(**index)).is_empty()) {
+                self.send(&view, &Group::Link(*index), &make::delete(*index), 0);
             }
         }
         Ok(())
@@ -203,6 +196,7 @@ impl Work<'_> {
         ];
         const ADDRS: usize = 4;
         let quiet = lacks.iter().any(disturbs);
+        self.unmake_macvlans()?;
         self.make_links()?;
         if quiet {
             self.hush(true)?;
@@ -213,7 +207,6 @@ impl Work<'_> {
                 phase(self, &view);
             }
             if number == 0 {
-                self.wake_macvlans()?;
                 self.wake_snoopers(lacks)?;
                 self.await_carriers()?;
                 self.say_up()?;
