@@ -23,10 +23,10 @@ fn every_version_is_read_to_the_end() {
 
 /// Made by a script with one of every action; what was made, deleted, failed and taken back is read off its end.
 #[test]
-fn version_1_in_detail() {
-    let state = log::read(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/journals/v1.jsonl"))).unwrap();
+fn version_2_in_detail() {
+    let state = log::read(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/journals/v2.jsonl"))).unwrap();
     let header = state.header.clone().unwrap();
-    assert_eq!((header.version, header.lab.as_str()), (1, "fix"));
+    assert_eq!((header.version, header.lab.as_str()), (2, "fix"));
     let phases = |phase| state.steps.values().filter(|s| s.phase == phase).count();
     assert_eq!((phases(Phase::Done), phases(Phase::Failed), phases(Phase::Undone)), (26, 1, 2));
     let objects = read_objects(&header, &state);

@@ -1,6 +1,7 @@
 //! A lab at work: the one door through which every change goes, and what it has made so far.
 
 pub mod blame;
+mod compare;
 pub mod file;
 mod give_back;
 mod layers;
