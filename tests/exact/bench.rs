@@ -49,7 +49,7 @@ impl Kills {
     /// The effects before which a run is killed, without an end.
     pub(crate) fn of_run(self) -> Box<dyn Iterator<Item = usize>> {
         // The first effects are those of every run: a folder, a journal, what the host holds.
-        let sparse = || std::iter::successors(Some(6), |n| Some(n + n.div_ceil(2)));
+        let sparse = || std::iter::successors(Some(6_usize), |n| Some(n + n.div_ceil(2)));
         if self == Self::All { Box::new(1..) } else { Box::new(sparse()) }
     }
 
