@@ -55,7 +55,7 @@ pub fn restore(aims: &[Aim], kernel: &mut Kernel) -> Result<Vec<Lack>, KernelErr
     let mut start = Instant::now();
     // A namespace that is gone took all along that was in it.
     let aims: Vec<&Aim> = aims.iter().filter(|aim| kernel.find(aim.scope.netns)).collect();
-    let mut work = Work { aims: &aims, kernel, errors: BTreeMap::new(), put_back: BTreeSet::new() };
+    let mut work = Work { aims: &aims, kernel, errors: BTreeMap::new(), put_back: put_back(&aims) };
     let mut last: Option<Vec<Print>> = None;
     loop {
         let lacks = work.lacks()?;
@@ -75,10 +75,6 @@ pub fn restore(aims: &[Aim], kernel: &mut Kernel) -> Result<Vec<Lack>, KernelErr
         }
         if !lacks.is_empty() {
             work.errors.clear();
-            for lack in lacks.iter().filter(|l| matches!(l.group, Group::Addrs { v6: true, .. })) {
-                let keys = lack.missing.iter().map(|i| (lack.netns, lack.group.clone(), i.key().clone()));
-                work.put_back.extend(keys);
-            }
             work.go_through(&lacks)?;
         }
         last = Some(print);
@@ -91,6 +87,19 @@ pub(super) struct Work<'a> {
     errors: BTreeMap<(NetnsCookie, Group), KernelError>,
     /// The addresses that are put back, which are not back before the search for duplicates has ended.
     put_back: BTreeSet<(NetnsCookie, Group, Key)>,
+}
+
+/// The IPv6 addresses of disturbed links.
+fn put_back(aims: &[&Aim]) -> BTreeSet<(NetnsCookie, Group, Key)> {
+    let mut all = BTreeSet::new();
+    for aim in aims {
+        for (group, items) in &aim.wanted {
+            if matches!(group, Group::Addrs { v6: true, link } if aim.disturbed.contains(link)) {
+                all.extend(items.iter().map(|i| (aim.scope.netns, group.clone(), i.key().clone())));
+            }
+        }
+    }
+    all
 }
 
 impl Work<'_> {
