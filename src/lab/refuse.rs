@@ -87,8 +87,8 @@ impl Lab {
             let links = link::dump(self.context_socket(key.netns)?).unwrap_or_default();
             let tunnels: Vec<String> = links.iter().filter_map(|l| link::tunnel_group(l, key.index)).collect();
             let groups = users.groups4.iter().map(ToString::to_string);
-            let groups = groups.chain(users.groups6.iter().map(ToString::to_string));
-            if let Some(group) = groups.filter(|g| !tunnels.contains(g)).next() {
+            let mut groups = groups.chain(users.groups6.iter().map(ToString::to_string));
+            if let Some(group) = groups.find(|g| !tunnels.contains(g)) {
                 return Ok(Some(format!("a program listens to the group {group} on it")));
             }
         }

@@ -23,9 +23,9 @@ pub(crate) struct Row {
 /// Before which of its effects a run or a `down` is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kills {
-    /// Each.
+    /// Each of the run, and many of the `down`.
     All,
-    /// More of the first than of the last.
+    /// A few of both, more of the first than of the last.
     Some,
     /// None: another row kills at the same places.
     None,
@@ -46,12 +46,17 @@ pub(crate) const fn slow(name: &'static str, script: &'static str, shows: &'stat
 }
 
 impl Kills {
-    /// The effect to try after this one.
-    pub(crate) fn next(self, n: usize) -> usize {
-        match self {
-            Self::All => n + 1,
-            Self::Some | Self::None => n + n.div_ceil(2),
-        }
+    /// The effects before which a run is killed, without an end.
+    pub(crate) fn of_run(self) -> Box<dyn Iterator<Item = usize>> {
+        // The first effects are those of every run: a folder, a journal, what the host holds.
+        let sparse = || std::iter::successors(Some(6_usize), |n| Some(n + n.div_ceil(2)));
+        if self == Self::All { Box::new(1..) } else { Box::new(sparse()) }
+    }
+
+    /// The same of a `down`, which has some hundred.
+    pub(crate) fn of_down(self) -> impl Iterator<Item = usize> {
+        let (first, factor) = if self == Self::All { (1, 2) } else { (4, 4) };
+        std::iter::successors(Some(first), move |n| Some(n * factor + 1))
     }
 }
 

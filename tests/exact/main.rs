@@ -92,8 +92,7 @@ fn by_an_attempt() {
 fn by_recover_after_a_kill() {
     for_each_row(rows().filter(|row| row.kills != Kills::None), |row, sandbox, before| {
         write_script(sandbox, row.script);
-        let mut n = 1;
-        loop {
+        for n in row.kills.of_run() {
             let run = sandbox.netlab_fault(&format!("kill@{n}"), &["run", "--quiet", "/run/x.rhai"]);
             if !run.was_killed() {
                 run.ends_with(0);
@@ -103,7 +102,6 @@ fn by_recover_after_a_kill() {
             let run = sandbox.netlab(&["recover"]);
             assert_eq!(run.code, Some(0), "{after}: {run}");
             assert_same(before, sandbox, &after);
-            n = row.kills.next(n);
         }
     });
 }
@@ -112,8 +110,7 @@ fn by_recover_after_a_kill() {
 fn by_recover_after_a_kill_of_down() {
     for_each_row(rows().filter(|row| row.kills != Kills::None), |row, sandbox, before| {
         write_script(sandbox, row.script);
-        let mut n = 1;
-        loop {
+        for n in row.kills.of_down() {
             sandbox.netlab(&["run", "--quiet", "/run/x.rhai"]).ends_with(0);
             let run = sandbox.netlab_fault(&format!("kill@{n}"), &["down"]);
             let after = format!("recover of a `down` that was killed before effect {n}");
@@ -126,7 +123,6 @@ fn by_recover_after_a_kill_of_down() {
                 assert_eq!(run.code, Some(0), "{verb}, {after}: {run}");
             }
             assert_same(before, sandbox, &after);
-            n = row.kills.next(n);
         }
     });
 }
