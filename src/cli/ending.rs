@@ -127,7 +127,13 @@ pub fn value(lab: &LabName, ending: &Ending, code: u8) -> Value {
 
 /// A number with its noun.
 pub fn count(number: usize, noun: &str) -> String {
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+    let ending = match (number, noun) {
+        (1, _) => "",
+        (_, noun) if noun.ends_with("ss") => "es",
+        (_, noun) if noun.ends_with("ry") => return format!("{number} {}ies", noun.trim_end_matches('y')),
+        _ => "s",
+    };
+    format!("{number} {noun}{ending}")
 }
 
 #[cfg(test)]

@@ -4,11 +4,12 @@ use std::cell::RefCell;
 use std::io::Write;
 use std::rc::Rc;
 
-use super::out;
+use super::{ending, out};
 use crate::action::Action;
 use crate::action::text::Names;
 use crate::diag::Site;
 use crate::lab::Listener;
+use crate::lab::losses::Loss;
 
 /// How many steps are shown one by one; after that a counter tells that it goes on.
 const SHOWN: usize = 60;
@@ -33,7 +34,7 @@ impl Steps {
     /// What the lab calls after each step.
     pub fn listener(&self) -> Listener {
         let shown = self.0.clone();
-        Box::new(move |_, site, action, names| shown.borrow_mut().step(site, action, names))
+        Box::new(move |site, action, losses, names| shown.borrow_mut().step(site, action, losses, names))
     }
 
     /// Ends the counter's line.
@@ -48,7 +49,7 @@ impl Steps {
 }
 
 impl Shown {
-    fn step(&mut self, site: &Site, action: &Action, names: &Names) {
+    fn step(&mut self, site: &Site, action: &Action, losses: &[Loss], names: &Names) {
         self.count += 1;
         if self.quiet {
             return;
@@ -60,6 +61,14 @@ impl Shown {
             }
         } else if self.count <= SHOWN {
             out::line(format!("{:>5}  {}", site.line, change.rhai(names)));
+            let lost: Vec<String> = losses.iter().map(|l| ending::count(l.count, l.noun)).collect();
+            if !lost.is_empty() {
+                out::line(format!(
+                    "{:>5}  the kernel dropped {} with that; the undo gives it back",
+                    "",
+                    lost.join(", ")
+                ));
+            }
         } else if self.terminal && self.count.is_multiple_of(25) {
             let _ = write!(std::io::stdout(), "\r  … {} steps", self.count);
             let _ = std::io::stdout().flush();

@@ -6,7 +6,7 @@ use crate::action::Action;
 use crate::action::addr::AddrAdd;
 use crate::action::link_set::LinkChange;
 use crate::action::netns::NetnsAdd;
-use crate::diag::{Code, Diagnostic, Site};
+use crate::diag::{Code, Diagnostic, Result, Site};
 use crate::journal::log;
 use crate::journal::state::Phase;
 use crate::kernel::addr::AddrSpec;
@@ -129,32 +129,25 @@ impl Lab {
         Some(LinkState::new(&message))
     }
 
-    /// The error for changing what was there before, which cannot be taken back exactly yet.
-    pub(crate) fn not_ours(
+    /// Refuses to `verb` what another lab made, or what is in a namespace that another lab made, even where the kernel made it
+    /// there, as `lo`.
+    ///
+    /// # Errors
+    /// `NL0115`.
+    pub(crate) fn refuse_of_another(
         &self,
         what: &str,
         verb: &str,
         netns: NetnsCookie,
         link: Option<LinkKey>,
-    ) -> Box<Diagnostic> {
-        // What is in another lab's namespace is that lab's, even where the kernel made it, as `lo`.
+    ) -> Result<()> {
         let made = |o: &Objects| {
             o.made_netns().any(|n| n.cookie == netns)
                 || o.made_links().any(|l| l.spots.iter().any(|s| Some(s.key) == link))
         };
-        match self.other_lab(made) {
-            Some(lab) => Diagnostic::new(Code::NotOurs, format!("cannot {verb} {what}: it belongs to the lab `{lab}`"))
-                .help(format!("do it in that lab's own script, or take the lab down with `netlab down {lab}`")),
-            None => {
-                let error =
-                    Diagnostic::new(Code::NotOurs, format!("cannot {verb} {what}: it was there before this lab"));
-                error.help(match what.split(' ').nth(1) {
-                    Some("link") => "netlab cannot yet give back all that the kernel drops along with this; make a link of the lab's own",
-                    Some("namespace") => "make a namespace of the lab's own, which is deleted with the lab",
-                    _ => "netlab cannot yet give it back exactly; work in a namespace of the lab's own",
-                })
-            }
-        }
+        let Some(lab) = self.other_lab(made) else { return Ok(()) };
+        Err(Diagnostic::new(Code::NotOurs, format!("cannot {verb} {what}: it belongs to the lab `{lab}`"))
+            .help(format!("do it in that lab's own script, or take the lab down with `netlab down {lab}`")))
     }
 
     /// The word for a namespace in sentences.

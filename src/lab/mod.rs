@@ -5,6 +5,7 @@ pub mod file;
 mod give_back;
 mod layers;
 pub mod link;
+pub mod losses;
 pub mod moment;
 pub mod netns;
 pub mod objects;
@@ -36,10 +37,11 @@ use crate::kernel::space::Kernel;
 use crate::snapshot::aim::Aim;
 use crate::types::name::LabName;
 
+use self::losses::{Loss, losses};
 use self::objects::Objects;
 
-/// Told of each step after it is done; for the lines that `run` prints.
-pub type Listener = Box<dyn FnMut(u64, &Site, &Action, &Names)>;
+/// Told of each step after it is done, with what the kernel dropped along with it; for the lines that `run` prints.
+pub type Listener = Box<dyn FnMut(&Site, &Action, &[Loss], &Names)>;
 
 /// A lab at work.
 pub struct Lab {
@@ -100,7 +102,7 @@ impl Lab {
                     step.phase = Phase::Done;
                     self.objects.done(&step.action, site);
                     if let Some(listener) = &mut self.listener {
-                        listener(seq, site, &step.action, self.objects.names());
+                        listener(site, &step.action, &losses(&step.after), self.objects.names());
                     }
                 }
                 Ok(())

@@ -104,9 +104,8 @@ impl Lab {
                 .help("what a lab made is deleted by `netlab down`, without a line in the script"));
         };
         let (cookie, keep) = (object.cookie, self.must_keep(object.made_at));
-        let of_another = |objects: &super::objects::Objects| objects.made_netns().any(|n| n.cookie == cookie);
-        if !object.made && self.other_lab(of_another).is_some() {
-            return Err(self.not_ours(&format!("the namespace `{name}`"), "delete", cookie, None));
+        if !object.made {
+            self.refuse_of_another(&format!("the namespace `{name}`"), "delete", cookie, None)?;
         }
         self.perform(site, Action::NetnsDel(NetnsDel { name, cookie, keep }))
     }

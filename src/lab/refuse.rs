@@ -40,9 +40,7 @@ impl Lab {
         if self.objects.made_link_at(key).is_some() {
             return Ok(());
         }
-        if self.is_of_another(key) {
-            return Err(self.not_ours(&format!("the link `{name}`"), verb, key.netns, Some(key)));
-        }
+        self.refuse_of_another(&format!("the link `{name}`"), verb, key.netns, Some(key))?;
         if self.force || loss == Loss::None {
             return Ok(());
         }
@@ -144,23 +142,13 @@ impl Lab {
     /// # Errors
     /// `NL0115` and `NL0123`.
     pub(crate) fn may_lose_route(&mut self, netns: NetnsCookie, route: &RouteSpec) -> Result<()> {
-        if let Some(key) = route.dev.map(|index| LinkKey { netns, index }).filter(|key| self.is_of_another(*key)) {
-            return Err(self.not_ours(&format!("the route to {}", route.dst), "delete", netns, Some(key)));
-        }
+        let link = route.dev.map(|index| LinkKey { netns, index });
+        self.refuse_of_another(&format!("the route to {}", route.dst), "delete", netns, link)?;
         let is_main = route.table.is_none_or(|table| table == TABLE_MAIN);
         if self.force || netns != self.header.host || !route.dst.is_default() || !is_main {
             return Ok(());
         }
         Err(Diagnostic::new(Code::CannotComeBack, "will not delete the machine's default route")
             .help("work in a namespace of the lab's own; or, if the machine may be cut off: netlab run --force …"))
-    }
-
-    /// Whether another lab made this link, or the namespace that it is in.
-    pub(crate) fn is_of_another(&self, key: LinkKey) -> bool {
-        self.other_lab(|objects| {
-            objects.made_netns().any(|n| n.cookie == key.netns)
-                || objects.made_links().any(|l| l.spots.iter().any(|s| s.key == key))
-        })
-        .is_some()
     }
 }

@@ -48,6 +48,10 @@ pub struct Aim {
     /// The links that were deleted and have to be made again.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub made: BTreeSet<u32>,
+    /// The links of which something was changed: their addresses are not back before the kernel's search for duplicates
+    /// has ended.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub disturbed: BTreeSet<u32>,
 }
 
 /// What a layer that stays has to know from now on: what was there before it.
@@ -127,7 +131,11 @@ pub struct Fates {
 /// Decides for one namespace. `layers` are in the order in which they were made.
 pub fn decide(layers: &[Layer], now: &Snapshot, scope: Scope, fates: &Fates) -> (Aim, Decision) {
     let mut decision = Decision::default();
-    let mut aim = Aim { scope, wanted: Vec::new(), gone: Vec::new(), made: BTreeSet::new() };
+    let mut aim =
+        Aim { scope, wanted: Vec::new(), gone: Vec::new(), made: BTreeSet::new(), disturbed: BTreeSet::new() };
+    let own_groups = layers.iter().filter(|l| l.stays.is_none()).map(|l| &l.changed.group);
+    let is_lasting = |group: &&Group| matches!(group, Group::Link(_) | Group::Addrs { v6: true, .. });
+    aim.disturbed = own_groups.filter(is_lasting).filter_map(Group::link).collect();
     let mut groups: BTreeSet<&Group> = now.groups.keys().collect();
     groups.extend(layers.iter().filter(|l| l.stays.is_none()).map(|l| &l.changed.group));
     for group in groups {

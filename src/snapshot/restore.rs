@@ -51,10 +51,11 @@ impl Lack {
 /// # Errors
 /// The kernel's answer to a dump.
 pub fn restore(aims: &[Aim], kernel: &mut Kernel) -> Result<Vec<Lack>, KernelError> {
-    let start = Instant::now();
+    // When something last changed: a machine with much to do is slow, and not stuck.
+    let mut start = Instant::now();
     // A namespace that is gone took all along that was in it.
     let aims: Vec<&Aim> = aims.iter().filter(|aim| kernel.find(aim.scope.netns)).collect();
-    let mut work = Work { aims: &aims, kernel, errors: BTreeMap::new(), put_back: BTreeSet::new() };
+    let mut work = Work { aims: &aims, kernel, errors: BTreeMap::new(), put_back: put_back(&aims) };
     let mut last: Option<Vec<Print>> = None;
     loop {
         let lacks = work.lacks()?;
@@ -63,6 +64,9 @@ pub fn restore(aims: &[Aim], kernel: &mut Kernel) -> Result<Vec<Lack>, KernelErr
         }
         let print: Vec<Print> = lacks.iter().map(Lack::print).collect();
         let is_stale = !print.is_empty() && last.as_ref() == Some(&print);
+        if last.as_ref().is_some_and(|last| *last != print && print.len() < last.len()) {
+            start = Instant::now();
+        }
         if start.elapsed() > PATIENCE || (is_stale && start.elapsed() > PATIENCE / 5) {
             return Ok(lacks);
         }
@@ -71,10 +75,6 @@ pub fn restore(aims: &[Aim], kernel: &mut Kernel) -> Result<Vec<Lack>, KernelErr
         }
         if !lacks.is_empty() {
             work.errors.clear();
-            for lack in lacks.iter().filter(|l| matches!(l.group, Group::Addrs { v6: true, .. })) {
-                let keys = lack.missing.iter().map(|i| (lack.netns, lack.group.clone(), i.key().clone()));
-                work.put_back.extend(keys);
-            }
             work.go_through(&lacks)?;
         }
         last = Some(print);
@@ -87,6 +87,19 @@ pub(super) struct Work<'a> {
     errors: BTreeMap<(NetnsCookie, Group), KernelError>,
     /// The addresses that are put back, which are not back before the search for duplicates has ended.
     put_back: BTreeSet<(NetnsCookie, Group, Key)>,
+}
+
+/// The IPv6 addresses of disturbed links.
+fn put_back(aims: &[&Aim]) -> BTreeSet<(NetnsCookie, Group, Key)> {
+    let mut all = BTreeSet::new();
+    for aim in aims {
+        for (group, items) in &aim.wanted {
+            if matches!(group, Group::Addrs { v6: true, link } if aim.disturbed.contains(link)) {
+                all.extend(items.iter().map(|i| (aim.scope.netns, group.clone(), i.key().clone())));
+            }
+        }
+    }
+    all
 }
 
 impl Work<'_> {

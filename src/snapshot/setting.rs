@@ -66,6 +66,18 @@ pub fn read(
     others: &[(Of, String)],
     names: &LinkNames,
 ) -> Result<BTreeMap<Of, Vec<Item>>, KernelError> {
+    // Each file costs some microseconds, and a machine with hundreds of links has tens of thousands of them.
+    const MANY: usize = 32;
+    if links.len() > MANY {
+        let (some, rest) = links.split_at(links.len() / 2);
+        let (first, second) = std::thread::scope(|scope| {
+            let other = scope.spawn(|| read(fd, some, &[], names));
+            (read(fd, rest, others, names), other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        });
+        let mut groups = first?;
+        groups.extend(second?);
+        return Ok(groups);
+    }
     let walk = || {
         let mut groups: BTreeMap<Of, Vec<Item>> = BTreeMap::new();
         for index in links {

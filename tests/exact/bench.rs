@@ -40,6 +40,11 @@ pub(crate) const fn small(name: &'static str, script: &'static str, shows: &'sta
     Row { kills: Kills::All, ..row(name, script, shows) }
 }
 
+/// A row that takes long, and whose kills another one covers.
+pub(crate) const fn slow(name: &'static str, script: &'static str, shows: &'static str) -> Row {
+    Row { kills: Kills::None, ..row(name, script, shows) }
+}
+
 impl Kills {
     /// The effect to try after this one.
     pub(crate) fn next(self, n: usize) -> usize {

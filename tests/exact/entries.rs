@@ -1,6 +1,6 @@
 //! Rows of what is on links and beside them: addresses, routes, rules, neighbours, settings, namespaces.
 
-use super::bench::{Row, row, small};
+use super::bench::{Row, row, slow, small};
 
 pub(crate) const ENTRIES: &[Row] = &[
     small("8 a primary address", r#"host["v0"].del_addr("10.0.0.1/24");"#, "- host: IPv4 routes"),
@@ -160,9 +160,9 @@ pub(crate) const ENTRIES: &[Row] = &[
         "~ mine: net/ipv4/ip_forward: 0, now 1",
     ),
     small("11 disable_ipv6", r#"host.sysctl("net.ipv6.conf.v0.disable_ipv6", "1");"#, "- host: addresses of v0"),
-    row(
+    slow(
         "11 disable_ipv6, and off",
-        r#"host.sysctl("net.ipv6.conf.v0.disable_ipv6", "1").sysctl("net.ipv6.conf.v0.disable_ipv6", "0");"#,
+        r#"host.sysctl("net.ipv6.conf.v0.disable_ipv6", "1").sysctl("net.ipv6.conf.v0.disable_ipv6", "0"); sleep(2.2);"#,
         "- host: addresses of v0",
     ),
     row(
@@ -176,9 +176,9 @@ pub(crate) const ENTRIES: &[Row] = &[
         "~ host: net/ipv6/conf/off0/disable_ipv6: 1, now 0",
     ),
     row("11 disable_ipv6 of all", r#"host.sysctl("net.ipv6.conf.all.disable_ipv6", "1");"#, "- host: addresses of lo"),
-    row(
+    slow(
         "11 disable_ipv6 of all, and off",
-        r#"host.sysctl("net.ipv6.conf.all.disable_ipv6", "1").sysctl("net.ipv6.conf.all.disable_ipv6", "0");"#,
+        r#"host.sysctl("net.ipv6.conf.all.disable_ipv6", "1").sysctl("net.ipv6.conf.all.disable_ipv6", "0"); sleep(2.2);"#,
         "- host: addresses of gw0",
     ),
     row(

@@ -99,8 +99,10 @@ fn by_recover_after_a_kill() {
                 run.ends_with(0);
                 return down(sandbox, before, "down");
             }
-            sandbox.netlab(&["recover"]).ends_with(0);
-            assert_same(before, sandbox, &format!("recover of a run that was killed before effect {n}"));
+            let after = format!("recover of a run that was killed before effect {n}");
+            let run = sandbox.netlab(&["recover"]);
+            assert_eq!(run.code, Some(0), "{after}: {run}");
+            assert_same(before, sandbox, &after);
             n = row.kills.next(n);
         }
     });
@@ -118,9 +120,11 @@ fn by_recover_after_a_kill_of_down() {
             if !run.was_killed() {
                 return came_back(run, 0, sandbox, before, "down");
             }
-            sandbox.netlab(&["recover"]).ends_with(0);
             // Killed before it had begun, the lab is still up.
-            sandbox.netlab(&["down"]).ends_with(0);
+            for verb in ["recover", "down"] {
+                let run = sandbox.netlab(&[verb]);
+                assert_eq!(run.code, Some(0), "{verb}, {after}: {run}");
+            }
             assert_same(before, sandbox, &after);
             n = row.kills.next(n);
         }
