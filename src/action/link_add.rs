@@ -14,6 +14,7 @@ use crate::kernel::link::{self, LinkEnd, LinkKey, LinkSet};
 use crate::kernel::netlink::Request;
 use crate::kernel::tun;
 use crate::probe::state::link::LinkState;
+use crate::snapshot::scope::Touch;
 
 /// A link is made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,6 +91,13 @@ impl Change for LinkAdd {
             socket.change_all(requests).map_err(|(i, e)| Failure::partial(explain_step(end, texts.get(i), e)))?;
         }
         Ok(After::Nothing)
+    }
+
+    fn touches(&self, _ctx: &mut Context<'_>) -> Result<Vec<Touch>> {
+        // A bridge takes the lowest MAC and the smallest MTU of its ports: with the one it forgets its neighbours, and with an
+        // MTU below 1280 its IPv6.
+        let masters = self.ends().filter_map(|end| Some(LinkKey { netns: end.link.netns, index: end.link.master? }));
+        Ok(masters.map(|key| Touch::Link(key, Vec::new())).collect())
     }
 
     fn undo(&self, _after: &After, ctx: &mut Context<'_>) -> Result<Undone> {

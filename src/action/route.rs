@@ -1,16 +1,20 @@
 //! A route is made, put in another's place, or deleted.
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 
 use super::text::{Names, opt};
 use super::{After, Change, Context, Failure, Subject, failed};
 use crate::diag::{Code, Diagnostic, KernelError, Result};
 use crate::kernel::link::LinkKey;
+use crate::kernel::raw::Bytes;
 use crate::kernel::route::{self, RouteKind, RouteSpec, TABLE_MAIN};
 use crate::kernel::space::NetnsCookie;
 use crate::probe::state;
 use crate::probe::state::Names as LinkNames;
 use crate::snapshot::group::RouteKey;
+use crate::snapshot::route as raw;
 use crate::snapshot::scope::Touch;
 
 /// What IPv6 gives to a route without a metric (`IP6_RT_PRIO_USER`).
@@ -108,15 +112,18 @@ impl Change for RouteReplace {
 pub struct RouteDel {
     /// The namespace.
     pub netns: NetnsCookie,
-    /// The route, as it was found.
+    /// The route, for the text.
     pub route: RouteSpec,
+    /// The route as the kernel tells it, with options that netlab may not know.
+    pub message: Bytes,
 }
 
 impl Change for RouteDel {
     fn apply(&self, ctx: &mut Context<'_>) -> std::result::Result<After, Failure> {
-        let (message, flags) = route::del(&self.route);
+        let lost = || Failure::clean(no_route(&self.route));
+        let message = raw::delete(&self.message).ok_or_else(lost)?;
         let socket = ctx.socket(self.netns).map_err(Failure::clean)?;
-        socket.change(message, flags).map_err(|e| {
+        socket.change_raw(&message, 0).map_err(|e| {
             Failure::clean(match e.errno {
                 libc::ESRCH | libc::ENOENT => no_route(&self.route).kernel(e),
                 _ => failed(&format!("delete the route to {}", self.route.dst), e),
@@ -160,6 +167,29 @@ pub fn find(netns: NetnsCookie, wanted: &RouteSpec, ctx: &mut Context<'_>) -> Re
             && metric(r.metric) == metric(wanted.metric)
             // IPv6 keeps routes of one metric side by side, by their gateways.
             && (!v6 || wanted.via.is_none() || r.via == wanted.via)
+    }))
+}
+
+/// The route that `ip route del` would take: the first to the destination with the same table and metric and, if these are
+/// given, the gateway and the link. One of several IPv6 gateways is taken by itself.
+///
+/// # Errors
+/// What the kernel said.
+pub fn find_to_delete(netns: NetnsCookie, wanted: &RouteSpec, ctx: &mut Context<'_>) -> Result<Option<RouteDel>> {
+    let all = raw::dump(ctx.socket(netns)?).map_err(|e| failed("list the routes", e))?;
+    let key = key(wanted);
+    let via = wanted.via.map(|via| match via {
+        IpAddr::V4(v4) => v4.octets().to_vec(),
+        IpAddr::V6(v6) => v6.octets().to_vec(),
+    });
+    let found = all
+        .iter()
+        .filter(|r| raw::key(r) == key && !raw::is_local(r))
+        .find_map(|r| raw::hop(r, via.as_deref(), wanted.dev));
+    Ok(found.map(|message| {
+        let payload = message.payload();
+        let route = RouteSpec::read_bytes(&payload).unwrap_or_else(|| wanted.clone());
+        RouteDel { netns, route, message: Bytes(payload) }
     }))
 }
 

@@ -8,6 +8,7 @@ pub mod effect;
 pub mod fs;
 pub mod icmp;
 pub mod link;
+pub mod multicast;
 pub mod neigh;
 pub mod netlink;
 pub mod netns;

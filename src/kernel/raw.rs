@@ -120,6 +120,7 @@ fn header_length(kind: u16) -> Option<usize> {
         20..=23 => Some(8),
         24..=35 => Some(12),
         36..=47 => Some(20),
+        84..=87 => Some(8),
         // A `struct rtgenmsg` of one byte, with its padding.
         88..=91 => Some(4),
         104..=107 => Some(8),

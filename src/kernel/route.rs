@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, NetlinkDeserializable, NetlinkHeader};
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteMetric, RouteNextHop, RouteNextHopFlags,
     RoutePreference, RouteProtocol, RouteScope, RouteType, RouteVia,
@@ -129,6 +129,17 @@ impl RouteSpec {
     /// (local, broadcast, multicast and the networks of addresses) and those that say what this type cannot.
     pub fn read(message: &RouteMessage) -> Option<Self> {
         if message.header.protocol == RouteProtocol::Kernel { None } else { Self::read_any(message) }
+    }
+
+    /// The same from the bytes of a message; for a text, so with those that the kernel made.
+    pub fn read_bytes(payload: &[u8]) -> Option<Self> {
+        const RTM_NEWROUTE: u16 = 24;
+        let mut header = NetlinkHeader::default();
+        header.message_type = RTM_NEWROUTE;
+        match RouteNetlinkMessage::deserialize(&header, payload) {
+            Ok(RouteNetlinkMessage::NewRoute(message)) => Self::read_any(&message),
+            _ => None,
+        }
     }
 
     /// The same with those that the kernel made for the networks of addresses, which somebody may put another in place of.

@@ -104,7 +104,7 @@ impl Lab {
                     let now = there.map_or(shift.to, |id| self.objects.link_at(id));
                     // One that was deleted where it had been moved to has to be made again.
                     if self.is_there(now) {
-                        fates.moved.insert(shift.from.index);
+                        fates.moved.insert(shift.from.index, now.index);
                     }
                 }
                 _ => {}

@@ -23,9 +23,10 @@ pub fn losses(after: &After) -> Vec<Loss> {
             Group::Routes(_) => "route",
             Group::Neighs(_) => "neighbour",
             Group::Fdb(_) => "forwarding entry",
+            Group::Mdb(_) => "multicast entry",
             Group::Nexthops => "nexthop",
             Group::Qdiscs(_) => "queueing discipline",
-            Group::Link(_) | Group::Settings(_) | Group::Rules { .. } => continue,
+            Group::Link(_) | Group::Settings(_) | Group::Rules { .. } | Group::Maddrs(_) => continue,
         };
         let went = changed.items.iter().filter(|pair| pair.after.is_none());
         // The route to the network of an address goes with it and is part of it.

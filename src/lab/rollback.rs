@@ -144,7 +144,10 @@ impl Lab {
                     }
                 }
                 Piece::One(seq) => self.undo_one(seq, undoing)?,
-                Piece::Removals(links, spaces) => self.remove(&links, &spaces, undoing)?,
+                Piece::Removals(links, spaces) => {
+                    let removed = self.remove(&links, &spaces, undoing)?;
+                    changed.extend(removed.into_iter().filter(|seq| self.was_watched(*seq)));
+                }
             }
         }
         // What was changed in a namespace that goes is not given back, but what that did elsewhere is.
@@ -194,7 +197,9 @@ impl Lab {
     }
 
     /// Deletes links and then namespaces that go in one sweep.
-    fn remove(&mut self, links: &[u64], spaces: &[u64], undoing: &mut Undoing) -> Result<()> {
+    ///
+    /// Gives back those that are gone; of these, what they changed elsewhere may still have to be given back.
+    fn remove(&mut self, links: &[u64], spaces: &[u64], undoing: &mut Undoing) -> Result<Vec<u64>> {
         let seqs: Vec<u64> = links.iter().chain(spaces).copied().collect();
         self.begin_undo(&seqs)?;
         let mut undone = Vec::new();
@@ -255,8 +260,10 @@ impl Lab {
                 }
             }
         }
-        undoing.count += undone.len();
-        self.mark_undone(&undone)
+        let whole: Vec<u64> = undone.iter().copied().filter(|seq| !self.was_watched(*seq)).collect();
+        undoing.count += whole.len();
+        self.mark_undone(&whole)?;
+        Ok(undone)
     }
 
     /// The links to be deleted by namespace. A link with an end outside of the namespaces that go is deleted by that end.

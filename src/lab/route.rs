@@ -3,7 +3,7 @@
 use super::Lab;
 use super::objects::NsId;
 use crate::action::Action;
-use crate::action::route::{RouteAdd, RouteDel, RouteReplace, find, no_route};
+use crate::action::route::{RouteAdd, RouteReplace, find_to_delete, no_route};
 use crate::action::rule::{RuleAdd, RuleDel};
 use crate::action::sysctl_set::SysctlSet;
 use crate::diag::{Code, Diagnostic, Result, Site};
@@ -37,9 +37,10 @@ impl Lab {
     /// `NL0110` if there is none, `NL0115` for another lab's, `NL0123` for the machine's default route.
     pub fn del_route(&mut self, site: &Site, id: NsId, wanted: &RouteSpec) -> Result<()> {
         let netns = self.objects.netns(id)?.cookie;
-        let Some(found) = find(netns, wanted, &mut self.context())? else {
+        let Some(del) = find_to_delete(netns, wanted, &mut self.context())? else {
             return Err(no_route(wanted).at(site.clone()));
         };
+        let found = &del.route;
         let made = |action: &Action| {
             let route = match action {
                 Action::RouteAdd(a) if a.netns == netns => &a.route,
@@ -49,9 +50,9 @@ impl Lab {
             route.dst == found.dst && route.metric == found.metric && route.table == found.table
         };
         if !self.objects.is_own_netns(netns) && !self.steps.iter().any(|(_, s)| made(&s.action)) {
-            self.may_lose_route(netns, &found)?;
+            self.may_lose_route(netns, found)?;
         }
-        self.perform(site, Action::RouteDel(RouteDel { netns, route: found }))
+        self.perform(site, Action::RouteDel(del))
     }
 
     /// Makes a rule. One without a priority gets the next below the lowest, as the kernel would choose.

@@ -37,6 +37,8 @@ impl Teller<'_> {
             Group::Rules { v6, .. } => format!("{}rule {}", if *v6 { "IPv6 " } else { "" }, self.rule(item)),
             Group::Neighs(link) => format!("neighbour {} on {}", self.neighbour(item), self.link(*link)),
             Group::Fdb(link) => format!("forwarding entry {} on {}", self.neighbour(item), self.link(*link)),
+            Group::Mdb(link) => format!("multicast entry {} on {}", item.value.as_text(), self.link(*link)),
+            Group::Maddrs(link) => format!("multicast address {} on {}", item.label(), self.link(*link)),
             Group::Nexthops => format!("nexthop {}", item.label()),
             Group::Qdiscs(link) => format!("{} on {}", item.label(), self.link(*link)),
         }
@@ -94,6 +96,7 @@ impl Teller<'_> {
             Group::Rules { v6, .. } => {
                 format!("{ip}{} rule {} {}", if *v6 { " -6" } else { "" }, verb("add"), self.rule(item))
             }
+            Group::Maddrs(link) => format!("{ip} maddr {} {} dev {}", verb("add"), item.label(), self.link(*link)),
             _ => return None,
         })
     }

@@ -29,8 +29,11 @@ impl Lab {
         if !self.is_watched_subject(action.change().subject()) {
             return Ok(Watch::default());
         }
-        let turn = self.store.turn()?;
         let touches = action.change().touches(&mut self.context())?;
+        if !touches.iter().any(|touch| self.is_watched(touch)) {
+            return Ok(Watch::default());
+        }
+        let turn = self.store.turn()?;
         let seen = self.look(&touches)?;
         Ok(Watch { seen, _turn: Some(turn) })
     }
@@ -105,7 +108,9 @@ impl Lab {
         match subject {
             Subject::Link(link) => self.must_come_back(link.netns, Some(link)),
             Subject::Netns(netns, link) => self.must_come_back(netns, link),
-            Subject::MakesNetns(_) | Subject::MakesLink(_) | Subject::Machine => false,
+            // A new port changes its bridge.
+            Subject::MakesLink(_) => true,
+            Subject::MakesNetns(_) | Subject::Machine => false,
         }
     }
 

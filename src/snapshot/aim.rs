@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::change::{Changed, Pair};
-use super::group::{Group, Item, Key, Snapshot};
+use super::group::{Group, Item, Key, Snapshot, attribute};
 use super::scope::Scope;
 use super::setting::ACCEPT_DAD;
 use super::{addr, neigh, nexthop, route};
@@ -52,6 +52,9 @@ pub struct Aim {
     /// has ended.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub disturbed: BTreeSet<u32>,
+    /// The macvlans that sit on links which come back from another namespace: they are made anew.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub remade: BTreeMap<u32, u32>,
 }
 
 /// What a layer that stays has to know from now on: what was there before it.
@@ -122,8 +125,8 @@ impl Aim {
 pub struct Fates {
     /// They are deleted: nothing about them is wanted.
     pub going: BTreeSet<u32>,
-    /// They come back by being moved, not by being made.
-    pub moved: BTreeSet<u32>,
+    /// They come back by being moved, not by being made; each with its ifindex where it is.
+    pub moved: BTreeMap<u32, u32>,
     /// What other undos aim at in the same namespace, which were interrupted and will be taken up again.
     pub pending: Vec<Aim>,
 }
@@ -131,8 +134,14 @@ pub struct Fates {
 /// Decides for one namespace. `layers` are in the order in which they were made.
 pub fn decide(layers: &[Layer], now: &Snapshot, scope: Scope, fates: &Fates) -> (Aim, Decision) {
     let mut decision = Decision::default();
-    let mut aim =
-        Aim { scope, wanted: Vec::new(), gone: Vec::new(), made: BTreeSet::new(), disturbed: BTreeSet::new() };
+    let mut aim = Aim {
+        scope,
+        wanted: Vec::new(),
+        gone: Vec::new(),
+        made: BTreeSet::new(),
+        disturbed: BTreeSet::new(),
+        remade: macvlans_on(&fates.moved, now),
+    };
     let own_groups = layers.iter().filter(|l| l.stays.is_none()).map(|l| &l.changed.group);
     let is_lasting = |group: &&Group| matches!(group, Group::Link(_) | Group::Addrs { v6: true, .. });
     aim.disturbed = own_groups.filter(is_lasting).filter_map(Group::link).collect();
@@ -159,7 +168,7 @@ pub fn decide(layers: &[Layer], now: &Snapshot, scope: Scope, fates: &Fates) -> 
                 Some(Verdict::Want(item)) => wanted.push(item),
                 Some(Verdict::Drop) => gone.push(item.key().clone()),
                 None if order.contains(item.key()) => {}
-                None if follows(group, item) => {}
+                None if follows(group, item) && !group.link().is_some_and(|l| aim.remade.contains_key(&l)) => {}
                 None => wanted.push(item.clone()),
             }
         }
@@ -172,7 +181,7 @@ pub fn decide(layers: &[Layer], now: &Snapshot, scope: Scope, fates: &Fates) -> 
         wanted.retain(|item| !leads_over(group, item, &fates.going));
         if let Group::Fdb(index) = group
             && !aim.made.contains(index)
-            && !fates.moved.contains(index)
+            && !fates.moved.contains_key(index)
         {
             // It came and went with a macvlan, unless the link was emptied by leaving its namespace.
             wanted.retain(|item| !neigh::is_filter(item));
@@ -180,7 +189,7 @@ pub fn decide(layers: &[Layer], now: &Snapshot, scope: Scope, fates: &Fates) -> 
         if let Group::Link(index) = group
             && now.items(group).is_empty()
             && !wanted.is_empty()
-            && !fates.moved.contains(index)
+            && !fates.moved.contains_key(index)
         {
             aim.made.insert(*index);
         }
@@ -191,7 +200,28 @@ pub fn decide(layers: &[Layer], now: &Snapshot, scope: Scope, fates: &Fates) -> 
             aim.gone.push((group.clone(), gone));
         }
     }
+    aim.made.extend(aim.remade.keys());
+    for (group, wanted) in &mut aim.wanted {
+        if let Some(below) = group.link().and_then(|l| aim.remade.get(&l)).filter(|_| matches!(group, Group::Link(_))) {
+            // As it will be when that link is back.
+            wanted.retain(|item| !matches!(item.label().as_str(), "~link" | "~netnsid"));
+            wanted.push(Item::named("~link", below.to_string()));
+        }
+    }
     (aim, decision)
+}
+
+/// The macvlans on links that were moved away, each with the ifindex that its link had and will have.
+fn macvlans_on(moved: &BTreeMap<u32, u32>, now: &Snapshot) -> BTreeMap<u32, u32> {
+    let below = |items: &[Item]| {
+        let below: u32 = attribute(items, "~link")?.parse().ok()?;
+        let is_macvlan = attribute(items, "~kind")?.starts_with("macv");
+        // It is told by the ifindex that its link has now, wherever that is.
+        let found = moved.iter().find(|(from, to)| **to == below || **from == below);
+        found.filter(|_| is_macvlan).map(|(from, _)| *from)
+    };
+    let links = now.groups.iter().filter(|(group, _)| matches!(group, Group::Link(_)));
+    links.filter_map(|(group, items)| Some((group.link()?, below(items)?))).collect()
 }
 
 /// What becomes of an item that a layer changed.

@@ -46,6 +46,10 @@ pub enum Group {
     Neighs(u32),
     /// The forwarding entries at a link that somebody made.
     Fdb(u32),
+    /// The multicast forwarding entries for a port that somebody made.
+    Mdb(u32),
+    /// The multicast MACs that a link was told by hand to listen to.
+    Maddrs(u32),
     /// The nexthop objects.
     Nexthops,
     /// The queueing disciplines of a link, and their classes.
@@ -147,6 +151,8 @@ impl Group {
             | Group::Addrs { link: index, .. }
             | Group::Neighs(index)
             | Group::Fdb(index)
+            | Group::Mdb(index)
+            | Group::Maddrs(index)
             | Group::Qdiscs(index) => Some(*index),
             _ => None,
         }

@@ -174,18 +174,29 @@ pub fn items(link: &Raw) -> Vec<Item> {
     items
 }
 
-/// Whether a bridge has the MAC of one of its ports: the lowest, which the kernel chooses again with every port that comes
-/// or goes, unless somebody chose one (net/bridge/br_stp_if.c, `br_stp_recalculate_bridge_id`). To give it back would be to
-/// choose it, for ever.
-pub fn has_borrowed_mac(link: &Raw, links: &[Raw]) -> bool {
+/// Which attributes a bridge has from its ports: the lowest MAC and the smallest MTU, which the kernel chooses again with every
+/// port that comes or goes, unless somebody chose one (net/bridge/br_stp_if.c, `br_stp_recalculate_bridge_id`; br_if.c,
+/// `br_mtu_auto_adjust`). To give it back would be to choose it, for ever.
+pub fn borrowed(link: &Raw, links: &[Raw]) -> Vec<&'static str> {
     let kind = link.get(LINKINFO).map(Attribute::inside).unwrap_or_default();
     if !kind.iter().any(|a| a.kind == INFO_KIND && a.string() == "bridge") {
-        return false;
+        return Vec::new();
     }
-    let ports = links.iter().filter(|l| number(l, MASTER) == Some(index(link)));
-    let lowest = ports.filter_map(|l| l.get(ADDRESS)).map(|a| &a.value).min();
-    lowest.is_some() && lowest == link.get(ADDRESS).map(|a| &a.value)
+    let ports: Vec<&Raw> = links.iter().filter(|l| number(l, MASTER) == Some(index(link))).collect();
+    let lowest_mac = ports.iter().filter_map(|l| l.get(ADDRESS)).map(|a| &a.value).min();
+    let smallest_mtu = ports.iter().filter_map(|l| number(l, MTU)).min().unwrap_or(ETHERNET_MTU);
+    let mut borrowed = Vec::new();
+    if lowest_mac.is_some() && lowest_mac == link.get(ADDRESS).map(|a| &a.value) {
+        borrowed.push("mac");
+    }
+    if number(link, MTU) == Some(smallest_mtu) {
+        borrowed.push("mtu");
+    }
+    borrowed
 }
+
+/// The MTU of a bridge without ports.
+const ETHERNET_MTU: u32 = 1500;
 
 fn token(link: &Raw) -> Option<Vec<u8>> {
     let inet6 = link.get(AF_SPEC)?.inside().into_iter().find(|a| a.kind == AF_INET6)?;

@@ -13,6 +13,7 @@ pub mod change;
 pub mod group;
 pub mod link;
 pub mod make;
+pub mod mdb;
 pub mod neigh;
 pub mod nexthop;
 pub mod peer;

@@ -5,9 +5,13 @@ use netlink_packet_core::{NLM_F_APPEND, NLM_F_CREATE, NLM_F_REPLACE};
 use super::group::{Group, Item};
 use super::restore::Work;
 use super::view::View;
-use super::{addr, link, neigh, nexthop, qdisc, route, rule};
+use super::{addr, link, mdb, neigh, nexthop, qdisc, route, rule};
+use crate::diag::KernelError;
+use crate::kernel::multicast;
 use crate::kernel::process;
 use crate::kernel::raw::Raw;
+use crate::types::mac::Mac;
+use crate::types::name::IfName;
 
 impl Work<'_> {
     /// The options of bridge ports, after the carriers: the cost of a port follows its speed unless somebody chose it.
@@ -112,6 +116,38 @@ impl Work<'_> {
             }
             for (message, beside) in view.missing(&group, &view.target(&group)).iter().filter_map(neigh::put) {
                 let flags = NLM_F_CREATE | if beside { NLM_F_APPEND } else { NLM_F_REPLACE };
+                self.send(view, &group, &message, flags);
+            }
+        }
+    }
+
+    pub(super) fn maddrs(&mut self, view: &View<'_>) {
+        for group in view.differing(|g| matches!(g, Group::Maddrs(_))) {
+            let name =
+                group.link().and_then(|index| view.now.names.get(&index)).and_then(|name| IfName::new(name).ok());
+            let (Some(name), Some(fd)) = (name, self.kernel.fd(view.now.netns)) else { continue };
+            let surplus = view.surplus(&group);
+            let gone = surplus.iter().filter_map(|key| view.now.item(&group, key)).map(|item| (item.clone(), false));
+            let come = view.missing(&group, &view.target(&group)).into_iter().map(|item| (item, true));
+            let mut errors = Vec::new();
+            for (item, listen) in gone.chain(come) {
+                let Some(mac) = Mac::from_bytes(&item.value.0) else { continue };
+                errors.extend(multicast::set(fd, &name, mac, listen).err());
+            }
+            for error in errors {
+                self.blame(view, &group, KernelError::from_io("SIOCADDMULTI", &error));
+            }
+        }
+    }
+
+    pub(super) fn mdb(&mut self, view: &View<'_>) {
+        for group in view.differing(|g| matches!(g, Group::Mdb(_))) {
+            let surplus = view.surplus(&group);
+            let gone =
+                surplus.iter().filter_map(|key| view.now.item(&group, key)).filter_map(|i| mdb::message(i, false));
+            let come = view.missing(&group, &view.target(&group));
+            let come = come.iter().filter_map(|i| mdb::message(i, true));
+            for (message, flags) in gone.map(|m| (m, 0)).chain(come.map(|m| (m, NLM_F_CREATE))).collect::<Vec<_>>() {
                 self.send(view, &group, &message, flags);
             }
         }

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::group::{Group, Item, Key, Snapshot};
 use super::scope::{Scope, Table};
-use super::{addr, link, neigh, nexthop, qdisc, route, rule, setting};
+use super::{addr, link, mdb, neigh, nexthop, qdisc, route, rule, setting};
 use crate::diag::KernelError;
+use crate::kernel::multicast;
 use crate::kernel::process;
 use crate::kernel::raw::{Bytes, Raw};
 use crate::kernel::space::{Kernel, NetnsCookie};
@@ -66,8 +67,9 @@ fn within(kernel: &mut Kernel, scope: &Scope, links: &[Raw]) -> Result<Snapshot,
     if scope.tables.contains(&Table::Links) {
         for link in links.iter().filter(|l| scope.links.contains(&link::index(l))) {
             let mut items = link::items(link);
-            if link::has_borrowed_mac(link, links) {
-                items.iter_mut().filter(|i| i.label() == "mac").for_each(|i| i.name = Some(Bytes::text("~mac")));
+            for borrowed in link::borrowed(link, links) {
+                let told = || Some(Bytes::text(format!("~{borrowed}")));
+                items.iter_mut().filter(|i| i.label() == borrowed).for_each(|i| i.name = told());
             }
             groups.insert(Group::Link(link::index(link)), items);
         }
@@ -79,6 +81,17 @@ fn within(kernel: &mut Kernel, scope: &Scope, links: &[Raw]) -> Result<Snapshot,
         let fd = kernel.fd(scope.netns).ok_or_else(gone)?;
         let settings = setting::read(fd, &indexes, &others, &link::names(links))?;
         groups.extend(settings.into_iter().map(|(of, items)| (Group::Settings(of), items)));
+    }
+    if scope.tables.contains(&Table::Links) {
+        let fd = kernel.fd(scope.netns).ok_or_else(gone)?;
+        let all = multicast::read(fd).map_err(|e| KernelError::from_io("setns", &e))?;
+        for (index, mac) in all.into_iter().filter(|(index, _)| scope.links.contains(index)) {
+            groups.entry(Group::Maddrs(index)).or_default().push(Item {
+                name: Some(Bytes::text(mac.to_string())),
+                value: Bytes(mac.bytes().to_vec()),
+                life: None,
+            });
+        }
     }
     let socket = kernel.socket(scope.netns).ok_or_else(gone)?;
     let mut put = |group: Group, item: Item| groups.entry(group).or_default().push(item);
@@ -125,6 +138,11 @@ fn within(kernel: &mut Kernel, scope: &Scope, links: &[Raw]) -> Result<Snapshot,
     if scope.tables.contains(&Table::Fdb) {
         for neigh in neigh::dump_fdb(socket)?.iter().filter(|n| is_meant(&neigh::group(n))) {
             put(neigh::group(neigh), neigh::item(neigh));
+        }
+    }
+    if scope.tables.contains(&Table::Mdb) {
+        for (group, item) in mdb::read(socket)?.into_iter().filter(|(group, _)| is_meant(group)) {
+            put(group, item);
         }
     }
     if scope.tables.contains(&Table::Qdiscs) {

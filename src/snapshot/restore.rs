@@ -14,7 +14,7 @@ use super::view::View;
 use super::{link, make, read};
 use crate::diag::KernelError;
 use crate::kernel::link::LinkKey;
-use crate::kernel::raw::Raw;
+use crate::kernel::raw::{Bytes, Raw};
 use crate::kernel::space::{Kernel, NetnsCookie};
 
 /// How long it is tried; the kernel sits on the news of a carrier for up to a second.
@@ -55,7 +55,7 @@ pub fn restore(aims: &[Aim], kernel: &mut Kernel) -> Result<Vec<Lack>, KernelErr
     let mut start = Instant::now();
     // A namespace that is gone took all along that was in it.
     let aims: Vec<&Aim> = aims.iter().filter(|aim| kernel.find(aim.scope.netns)).collect();
-    let mut work = Work { aims: &aims, kernel, errors: BTreeMap::new(), put_back: put_back(&aims) };
+    let mut work = Work { aims: &aims, kernel, errors: BTreeMap::new(), put_back: put_back(&aims), unmade: false };
     let mut last: Option<Vec<Print>> = None;
     loop {
         let lacks = work.lacks()?;
@@ -83,10 +83,12 @@ pub fn restore(aims: &[Aim], kernel: &mut Kernel) -> Result<Vec<Lack>, KernelErr
 
 pub(super) struct Work<'a> {
     aims: &'a [&'a Aim],
-    kernel: &'a mut Kernel,
+    pub(super) kernel: &'a mut Kernel,
     errors: BTreeMap<(NetnsCookie, Group), KernelError>,
     /// The addresses that are put back, which are not back before the search for duplicates has ended.
     put_back: BTreeSet<(NetnsCookie, Group, Key)>,
+    /// Whether the macvlans on links that came back have been deleted.
+    unmade: bool,
 }
 
 /// The IPv6 addresses of disturbed links.
@@ -105,6 +107,47 @@ fn put_back(aims: &[&Aim]) -> BTreeSet<(NetnsCookie, Group, Key)> {
 impl Work<'_> {
     fn view<'a>(&mut self, aim: &'a Aim) -> Result<View<'a>, KernelError> {
         Ok(View { aim, now: read::read(self.kernel, &aim.scope)? })
+    }
+
+    /// Deletes the macvlans on links that came back from another namespace, to be made again. A link forgets on the way which
+    /// groups the macvlans on it listen to; they believe that they have told it, even when they are opened again, and nobody
+    /// would find their IPv6 addresses any more (net/core/dev_addr_lists.c, `sync_cnt`).
+    fn unmake_macvlans(&mut self) -> Result<(), KernelError> {
+        let aims = self.aims;
+        if std::mem::replace(&mut self.unmade, true) {
+            return Ok(());
+        }
+        for aim in aims.iter().filter(|aim| !aim.remade.is_empty()) {
+            let view = self.view(aim)?;
+            for index in aim.remade.keys().filter(|index| !view.now.items(&Group::Link(**index)).is_empty()) {
+                self.send(&view, &Group::Link(*index), &make::delete(*index), 0);
+            }
+        }
+        Ok(())
+    }
+
+    /// Has bridges that lost their IPv6 listen to the group of all snoopers again, which they do only when their snooping or
+    /// they themselves are switched on (net/bridge/br_multicast.c).
+    fn wake_snoopers(&mut self, lacks: &[Lack]) -> Result<(), KernelError> {
+        const MCAST_SNOOPING: &str = "data:23";
+        let aims = self.aims;
+        for aim in aims {
+            let view = self.view(aim)?;
+            for (index, _, kind) in view.links().into_iter().filter(|(.., kind)| kind == "bridge") {
+                let lost = |l: &&Lack| l.netns == aim.scope.netns && l.group == Group::Addrs { link: index, v6: true };
+                let is_on =
+                    view.now.items(&Group::Link(index)).iter().any(|i| i.label() == MCAST_SNOOPING && i.value.0 == [1]);
+                if !is_on || !lacks.iter().any(|l| lost(&l)) {
+                    continue;
+                }
+                for on in [0, 1] {
+                    let item = Item { name: Some(Key::text(MCAST_SNOOPING)), value: Bytes(vec![on]), life: None };
+                    let message = link::set(index, &item, &kind);
+                    message.and_then(|m| self.send(&view, &Group::Link(index), &m, 0));
+                }
+            }
+        }
+        Ok(())
     }
 
     fn lacks(&mut self) -> Result<Vec<Lack>, KernelError> {
@@ -147,10 +190,13 @@ impl Work<'_> {
             Self::nexthops,
             Self::routes,
             Self::neighs,
+            Self::mdb,
+            Self::maddrs,
             Self::rules,
         ];
         const ADDRS: usize = 4;
         let quiet = lacks.iter().any(disturbs);
+        self.unmake_macvlans()?;
         self.make_links()?;
         if quiet {
             self.hush(true)?;
@@ -161,6 +207,7 @@ impl Work<'_> {
                 phase(self, &view);
             }
             if number == 0 {
+                self.wake_snoopers(lacks)?;
                 self.await_carriers()?;
                 self.say_up()?;
             }
@@ -375,6 +422,10 @@ impl Work<'_> {
                 self.write(view, of, &item.label(), &item.value.as_text());
             }
         }
+    }
+
+    pub(super) fn blame(&mut self, view: &View<'_>, group: &Group, error: KernelError) {
+        self.errors.insert((view.now.netns, group.clone()), error);
     }
 
     /// Sends a message and remembers what the kernel said against it; gives back the errno.

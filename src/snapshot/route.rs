@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use super::group::{Group, Item, Life, RouteKey};
 use crate::diag::KernelError;
 use crate::kernel::netlink::Socket;
-use crate::kernel::raw::{Attribute, Bytes, Raw};
+use crate::kernel::raw::{Attribute, Bytes, Raw, decode};
 
 const RTM_NEWROUTE: u16 = 24;
 const RTM_DELROUTE: u16 = 25;
@@ -154,6 +154,54 @@ pub fn links(item: &Item) -> BTreeSet<u32> {
 /// Whether the kernel made it for the network of an address.
 pub fn is_connected(item: &Item) -> bool {
     Raw::read(RTM_NEWROUTE, &item.value.0).is_some_and(|route| route.header[5] == PROT_KERNEL)
+}
+
+/// Whether it is one of those by which the kernel receives, which nobody deletes by hand.
+pub fn is_local(route: &Raw) -> bool {
+    table(route) == TABLE_LOCAL && is_kernels(route)
+}
+
+/// A route as a request names it, if it leads over the gateway and the link that are given. Of an IPv6 route over several
+/// gateways it is that one alone: the kernel keeps them as one, and takes them one by one.
+pub fn hop(route: &Raw, via: Option<&[u8]>, dev: Option<u32>) -> Option<Raw> {
+    let mut raw = route.clone();
+    raw.set_header_u32(8, route.header_u32(8) & F_ONLINK);
+    raw.drop(&[CACHEINFO, EXPIRES]);
+    if raw.get(NH_ID).is_some() {
+        raw.drop(&[GATEWAY, OIF, MULTIPATH, VIA]);
+        return (via.is_none() && dev.is_none()).then_some(raw);
+    }
+    let fits = |gateway: Option<&[u8]>, oif: Option<u32>| {
+        via.is_none_or(|via| gateway == Some(via)) && dev.is_none_or(|dev| oif == Some(dev))
+    };
+    let Some(mut hops) = raw.get(MULTIPATH).map(|a| a.value.clone()) else {
+        let oif = raw.get(OIF).and_then(Attribute::number);
+        return fits(raw.get(GATEWAY).map(|a| a.value.as_slice()), oif).then_some(raw);
+    };
+    if via.is_none() && dev.is_none() {
+        return Some(raw);
+    }
+    let mut found = None;
+    each_hop(&mut hops, |hop| {
+        let length = usize::from(u16::from_ne_bytes([hop[0], hop[1]])).min(hop.len());
+        let oif = u32::from_ne_bytes([hop[4], hop[5], hop[6], hop[7]]);
+        let gateway = decode(&hop[8..length]).into_iter().find(|a| a.kind == GATEWAY);
+        if found.is_none() && fits(gateway.as_ref().map(|a| a.value.as_slice()), Some(oif)) {
+            found = Some((gateway, oif));
+        }
+    });
+    let (gateway, oif) = found.filter(|_| raw.header[0] == AF_INET6)?;
+    raw.drop(&[MULTIPATH]);
+    raw.attributes.extend(gateway);
+    raw.attributes.push(Attribute::u32(OIF, oif));
+    Some(raw)
+}
+
+/// The message that deletes a route that was found.
+pub fn delete(payload: &Bytes) -> Option<Raw> {
+    let mut raw = Raw::read(RTM_NEWROUTE, &payload.0)?;
+    raw.kind = RTM_DELROUTE;
+    Some(raw)
 }
 
 /// The message that puts a route behind those of its group; nothing for one whose time is over.

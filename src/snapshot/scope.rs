@@ -66,13 +66,14 @@ pub enum Table {
     Rules,
     Neighs,
     Fdb,
+    Mdb,
     Nexthops,
     Qdiscs,
 }
 
 impl Table {
     /// All of them.
-    pub const ALL: [Table; 9] = [
+    pub const ALL: [Table; 10] = [
         Table::Links,
         Table::Settings,
         Table::Addrs,
@@ -80,6 +81,7 @@ impl Table {
         Table::Rules,
         Table::Neighs,
         Table::Fdb,
+        Table::Mdb,
         Table::Nexthops,
         Table::Qdiscs,
     ];
@@ -120,9 +122,9 @@ impl Scope {
 
     /// Takes in what an action touches.
     pub fn add(&mut self, touch: &Touch) {
-        use Table::{Addrs, Fdb, Links, Neighs, Nexthops, Qdiscs, Routes, Rules, Settings};
+        use Table::{Addrs, Fdb, Links, Mdb, Neighs, Nexthops, Qdiscs, Routes, Rules, Settings};
         let tables: &[Table] = match touch {
-            Touch::Link(..) => &[Links, Settings, Addrs, Routes, Neighs, Fdb, Nexthops, Qdiscs],
+            Touch::Link(..) => &[Links, Settings, Addrs, Routes, Neighs, Fdb, Mdb, Nexthops, Qdiscs],
             Touch::Port(..) => &[Links],
             // With the last IPv4 address of a link its neighbours go.
             Touch::Addrs(_) => &[Settings, Addrs, Routes, Neighs, Nexthops],
