@@ -99,7 +99,7 @@ const VERBS: &[(u64, &str)] = &[
 ];
 
 /// What catches a refusal; a fault that the test asked for has to end the script.
-const HEAD: &str = "fn no(e) { if type_of(e) == \"map\" && \"code\" in e { \
+pub(crate) const HEAD: &str = "fn no(e) { if type_of(e) == \"map\" && \"code\" in e { \
     if e.message.contains(\"NETLAB_FAULT\") { throw e; } print(`refused ${e.code}`); } }";
 
 impl Script {

@@ -1,0 +1,109 @@
+//! What made a random machine differ once, cut down to what it takes.
+
+use super::script::{HEAD, Script};
+use super::trial::{End, Trial};
+
+/// What it is about, the machine in bash, the script.
+type Kept = (&'static str, &'static str, &'static str);
+
+pub(crate) const KEPT: &[Kept] = &[
+    (
+        "an IPv4 address that is valid for ever and not preferred",
+        "ip link add v1 type veth peer name p1
+         ip addr add 10.3.2.2/24 valid_lft forever preferred_lft 0 dev v1",
+        "host[\"v1\"].del();",
+    ),
+    (
+        "one port of two is changed",
+        "ip link add br0 address 02:00:00:00:00:01 type bridge
+         ip link add v1 type veth peer name p1
+         ip link set v1 master br0; ip link set p1 master br0",
+        "host[\"v1\"].set(#{ guard: true });",
+    ),
+    (
+        "a setting of one port of two",
+        "ip link add br0 address 02:00:00:00:00:01 type bridge
+         ip link add v1 type veth peer name p1
+         ip link set v1 master br0; ip link set p1 master br0",
+        "host.sysctl(\"net.ipv6.conf.v1.forwarding\", \"1\");",
+    ),
+    (
+        "an address in a network that another link has",
+        "ip link add v1 type veth peer name p1; ip link add v2 type veth peer name p2
+         for l in v1 p1 v2 p2; do ip link set $l up; done
+         ip addr add 10.1.0.200/24 dev p1",
+        "host[\"v2\"].addr(\"10.1.0.35/24\"); host[\"v2\"].mtu(1400);",
+    ),
+    (
+        "the MTU of IPv6 on a link that is down, and IPv6 off for all",
+        "ip link add v1 type veth peer name p1; ip link add mv3 link v1 type macvlan
+         echo 1280 >/proc/sys/net/ipv6/conf/mv3/mtu",
+        "host.sysctl(\"net.ipv6.conf.all.disable_ipv6\", \"1\");",
+    ),
+    (
+        "the MTU of IPv6 on a bridge in a stretch",
+        "ip link add br3 address 02:00:00:00:00:01 type bridge; ip link add v2 type veth peer name p2
+         ip link set p2 master br3; for l in v2 p2 br3; do ip link set $l up; done
+         for l in v2 p2 br3; do ip link show $l >/dev/null; done
+         echo 1280 >/proc/sys/net/ipv6/conf/br3/mtu",
+        "attempt { host[\"br3\"].down(); host[\"br3\"].set(#{ ageing_time: 147, priority: 11 }); }",
+    ),
+    (
+        "duplicate address detection on a tunnel",
+        "ip link add v1 type veth peer name p1
+         ip link add vx3 type vxlan id 300 dev v1 dstport 4789 local 10.1.0.1
+         for l in v1 p1 vx3; do ip link set $l up; done",
+        "host[\"vx3\"].down().up();",
+    ),
+    (
+        "the groups of an IPv6 router",
+        "ip link add v1 type veth peer name p1; ip link set v1 up; ip link set p1 up
+         echo 1 >/proc/sys/net/ipv6/conf/all/forwarding",
+        "host[\"v1\"].del();",
+    ),
+    (
+        "a MAC that a link listens to",
+        "ip link add v1 type veth peer name p1; ip link set v1 up; ip link set p1 up
+         ip maddr add 33:33:00:00:00:77 dev v1",
+        "host[\"v1\"].del();",
+    ),
+    (
+        "an empty bridge that once had a port",
+        "ip link add br2 address 02:00:00:00:00:01 type bridge
+         ip link add t0 type veth peer name t1; ip link set t0 master br2; ip link del t0",
+        "host[\"br2\"].del();",
+    ),
+    (
+        "a stretch over a leg that is dead already",
+        "ip link add br4 address 02:00:00:00:00:01 type bridge; ip link add v1 type veth peer name p1
+         ip link add ifb5 type ifb
+         for l in br4 v1 p1 ifb5; do ip link set $l up; done
+         ip addr add 10.1.0.3/24 dev v1; ip addr add 10.4.0.1/24 dev br4
+         ip route add 10.14.5.0/24 nexthop via 10.4.0.99 dev br4 nexthop via 10.1.0.99 dev v1 weight 3",
+        "host[\"br4\"].down();
+         try { attempt { host[\"v1\"].down(); throw 0; } } catch {}
+         host[\"ifb5\"].addr(\"10.1.5.36/24\");",
+    ),
+    (
+        "addresses that stay on a link that goes down",
+        "ip link add v1 type veth peer name p1
+         ip link add vx2 type vxlan id 200 dev v1 dstport 4789 local 10.1.0.1
+         ip addr add fd00:2:3::1/64 nodad noprefixroute dev vx2
+         ip addr add 10.2.2.1/24 dev vx2
+         echo 1 >/proc/sys/net/ipv6/conf/all/keep_addr_on_down",
+        "host[\"vx2\"].del_addr(\"10.2.2.1/24\"); host[\"vx2\"].up();",
+    ),
+];
+
+/// Each of them fails, and is taken down.
+pub(crate) fn trials() -> Vec<(&'static str, Trial)> {
+    let trial = |(name, host, script): &Kept, throws: bool| {
+        let lines = |text: &str| text.lines().map(|l| l.trim().to_owned()).collect::<Vec<_>>();
+        let mut machine = vec!["ip netns add first; ip netns del first".to_owned()];
+        machine.extend(lines(host));
+        let script = Script { head: vec![HEAD.to_owned()], verbs: lines(script), throws };
+        let end = if throws { End::Thrown } else { End::Down };
+        (*name, Trial { host: machine, script, end, insists: true })
+    };
+    KEPT.iter().flat_map(|kept| [trial(kept, true), trial(kept, false)]).collect()
+}
