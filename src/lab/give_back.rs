@@ -100,8 +100,11 @@ impl Lab {
                 // It goes from wherever it has been moved to.
                 Action::LinkMove(shift) if made.contains(&shift.from) => drop(made.insert(shift.to)),
                 Action::LinkMove(shift) if shift.from.netns == netns => {
-                    let there = self.objects.link_by_key(shift.to).or(self.objects.link_by_key(shift.from));
-                    let now = there.map_or(shift.to, |id| self.objects.link_at(id));
+                    // It may have been moved on.
+                    let now = steps.iter().fold(shift.to, |at, (_, step)| match &step.action {
+                        Action::LinkMove(on) if on.from == at => on.to,
+                        _ => at,
+                    });
                     // One that was deleted where it had been moved to has to be made again.
                     if self.is_there(now) {
                         fates.moved.insert(shift.from.index, now.index);

@@ -54,6 +54,13 @@ impl Lab {
     }
 
     fn why_not(&mut self, key: LinkKey, loss: Loss) -> Result<Option<String>> {
+        // With one end of a wire the other goes.
+        let other = if loss == Loss::Delete { peer::find(self.kernel(), key) } else { None };
+        if let Some(other) = other.filter(|other| other.netns == self.header.host)
+            && self.carries_default(other)?
+        {
+            return Ok(Some("the machine's default route leads over its other end".into()));
+        }
         if key.netns == self.header.host {
             if self.carries_default(key)? {
                 return Ok(Some("the machine's default route leads over it".into()));

@@ -53,8 +53,9 @@ pub struct Aim {
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub disturbed: BTreeSet<u32>,
     /// The macvlans that sit on links which come back from another namespace: they are made anew.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub remade: BTreeMap<u32, u32>,
+    /// Each with the ifindex that its link has here. Pairs, since JSON knows no numbers as keys.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remade: Vec<(u32, u32)>,
 }
 
 /// What a layer that stays has to know from now on: what was there before it.
@@ -97,6 +98,11 @@ impl Aim {
     /// Whether this very thing is wanted.
     fn wants(&self, group: &Group, item: &Item) -> bool {
         self.wanted.iter().any(|(g, items)| g == group && items.iter().any(|i| i.is_like(item)))
+    }
+
+    /// Whether a macvlan is made anew.
+    fn is_remade(&self, link: u32) -> bool {
+        self.remade.iter().any(|(index, _)| *index == link)
     }
 
     /// Follows an undo under this one, which was interrupted after it had been decided: where that gave back something else
@@ -168,7 +174,7 @@ pub fn decide(layers: &[Layer], now: &Snapshot, scope: Scope, fates: &Fates) -> 
                 Some(Verdict::Want(item)) => wanted.push(item),
                 Some(Verdict::Drop) => gone.push(item.key().clone()),
                 None if order.contains(item.key()) => {}
-                None if follows(group, item) && !group.link().is_some_and(|l| aim.remade.contains_key(&l)) => {}
+                None if follows(group, item) && !group.link().is_some_and(|l| aim.is_remade(l)) => {}
                 None => wanted.push(item.clone()),
             }
         }
@@ -200,9 +206,10 @@ pub fn decide(layers: &[Layer], now: &Snapshot, scope: Scope, fates: &Fates) -> 
             aim.gone.push((group.clone(), gone));
         }
     }
-    aim.made.extend(aim.remade.keys());
+    aim.made.extend(aim.remade.iter().map(|(index, _)| *index));
+    let remade = aim.remade.clone();
     for (group, wanted) in &mut aim.wanted {
-        if let Some(below) = group.link().and_then(|l| aim.remade.get(&l)).filter(|_| matches!(group, Group::Link(_))) {
+        if let Some(below) = remade.iter().find(|(l, _)| *group == Group::Link(*l)).map(|(_, below)| *below) {
             // As it will be when that link is back.
             wanted.retain(|item| !matches!(item.label().as_str(), "~link" | "~netnsid"));
             wanted.push(Item::named("~link", below.to_string()));
@@ -212,7 +219,7 @@ pub fn decide(layers: &[Layer], now: &Snapshot, scope: Scope, fates: &Fates) -> 
 }
 
 /// The macvlans on links that were moved away, each with the ifindex that its link had and will have.
-fn macvlans_on(moved: &BTreeMap<u32, u32>, now: &Snapshot) -> BTreeMap<u32, u32> {
+fn macvlans_on(moved: &BTreeMap<u32, u32>, now: &Snapshot) -> Vec<(u32, u32)> {
     let below = |items: &[Item]| {
         let below: u32 = attribute(items, "~link")?.parse().ok()?;
         let is_macvlan = attribute(items, "~kind")?.starts_with("macv");

@@ -119,7 +119,7 @@ impl Work<'_> {
         }
         for aim in aims.iter().filter(|aim| !aim.remade.is_empty()) {
             let view = self.view(aim)?;
-            for index in aim.remade.keys().filter(|index| !view.now.items(&Group::Link(**index)).is_empty()) {
+            for (index, _) in aim.remade.iter().filter(|(index, _)| !view.now.items(&Group::Link(*index)).is_empty()) {
                 self.send(&view, &Group::Link(*index), &make::delete(*index), 0);
             }
         }
