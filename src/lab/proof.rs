@@ -252,7 +252,9 @@ impl Changes {
             let (before, now) = if *came { (None, there) } else { (there, None) };
             Difference { what: format!("namespace {name}"), before, now }
         };
-        self.items.iter().map(told).chain(self.spaces.iter().map(space)).collect()
+        let mut all: Vec<Difference> = self.items.iter().map(told).chain(self.spaces.iter().map(space)).collect();
+        all.sort_by(|a, b| a.what.cmp(&b.what));
+        all
     }
 }
 

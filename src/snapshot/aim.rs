@@ -194,10 +194,14 @@ pub fn decide(layers: &[Layer], now: &Snapshot, scope: Scope, fates: &Fates) -> 
         }
         if let Group::Link(index) = group
             && now.items(group).is_empty()
-            && !wanted.is_empty()
             && !fates.moved.contains_key(index)
         {
-            aim.made.insert(*index);
+            // Of one that the lab deleted everything is wanted; what is wanted of one that somebody else deleted went with it.
+            if wanted.iter().any(|item| item.label() == "name") {
+                aim.made.insert(*index);
+            } else {
+                wanted.clear();
+            }
         }
         if !wanted.is_empty() {
             aim.wanted.push((group.clone(), wanted));
