@@ -180,7 +180,6 @@ fn for_each_case(title: &str, work: impl Fn(&Bench) -> usize + Sync) {
 }
 
 #[test]
-#[ignore = "a setting of a link inside an `attempt` is lost by a kill in its undo: see the note on issue 3"]
 fn while_it_runs() {
     for_each_case("it runs", |bench| {
         bench.each(
@@ -251,7 +250,6 @@ fn while_it_goes_down() {
 }
 
 #[test]
-#[ignore = "a setting of a link inside an `attempt` is lost by a kill in its undo: see the note on issue 3"]
 fn while_it_recovers() {
     for_each_case("it recovers", |bench| {
         let effects = bench.effects_of_a_run();

@@ -83,11 +83,8 @@ impl View<'_> {
 
     /// Nothing can be set on a link that is not there; that it is not is said by its own group.
     fn is_linkless(&self, group: &Group) -> bool {
-        group.link().is_some_and(|link| {
-            self.now.items(&Group::Link(link)).is_empty()
-                && *group != Group::Link(link)
-                && self.aim.scope.tables.contains(&Table::Links)
-        })
+        // By the names of all links: a scope may reach a link's settings and not its attributes.
+        group.link().is_some_and(|link| *group != Group::Link(link) && !self.now.names.contains_key(&link))
     }
 
     /// What should not be there and is: what the lab made, and what the kernel made anew although it had not been there.
