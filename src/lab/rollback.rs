@@ -359,7 +359,8 @@ impl Lab {
             self.begin_undo(&not_begun)?;
         }
         self.log.write(&Record::UndoDone { seqs: seqs.to_vec() })?;
-        for (seq, step) in &mut self.steps {
+        // Last first: a link is back from its deletion before it is back from where it had been moved to.
+        for (seq, step) in self.steps.iter_mut().rev() {
             if wanted.contains(seq) {
                 step.phase = Phase::Undone;
                 self.objects.failed(&step.action);

@@ -58,7 +58,6 @@ const CASES: &[Case] = &[
 ];
 
 #[test]
-#[ignore = "its exact texts are not settled"]
 fn the_way_to_whoever_types_is_kept() {
     if !is_root("what is refused on the user's links") {
         return;
