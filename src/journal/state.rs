@@ -36,6 +36,13 @@ pub struct Step {
     pub phase: Phase,
 }
 
+impl Step {
+    /// Whether it was looked at what was there before it, and not what became of that: it was killed in between.
+    pub fn is_unfinished(&self) -> bool {
+        !self.seen.is_empty() && !matches!(self.after, After::Changed { .. })
+    }
+}
+
 /// How far an action got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {

@@ -11,8 +11,7 @@ use crate::journal::record::Record;
 use crate::journal::state::Step;
 use crate::kernel::link::{self, LinkKey};
 use crate::kernel::space::NetnsCookie;
-use crate::snapshot::aim::{Aim, Decision, Fates, Theirs, decide};
-use crate::snapshot::change::Changed;
+use crate::snapshot::aim::{Aim, Decision, Fates, Layer, Theirs, decide};
 use crate::snapshot::read;
 use crate::snapshot::restore::{Lack, restore};
 use crate::snapshot::scope::Scope;
@@ -28,8 +27,8 @@ impl Lab {
         }
         let steps: Vec<(u64, Step)> = self.steps.iter().filter(|(seq, _)| *seq >= from).cloned().collect();
         let mut scopes: BTreeMap<NetnsCookie, Scope> = BTreeMap::new();
-        let mut fresh: BTreeMap<u64, Vec<Changed>> = BTreeMap::new();
-        for (seq, step) in &steps {
+        let mut fresh: Vec<Layer> = Vec::new();
+        for (_, step) in &steps {
             for seen in &step.seen {
                 let netns = seen.scope.netns;
                 let goes = self.objects.made_netns_at(netns).is_some_and(|made| made >= from);
@@ -37,9 +36,11 @@ impl Lab {
                     scopes.entry(netns).or_insert_with(|| Scope::new(netns)).join(&seen.scope);
                 }
             }
-            if !matches!(step.after, After::Changed { .. }) && !step.seen.is_empty() {
-                // It may have happened: whatever has changed in its reach is taken to be its doing.
-                fresh.insert(*seq, self.changes(&step.seen)?);
+            if step.is_unfinished() {
+                for seen in &step.seen {
+                    let changes = self.changes_of_unfinished(seen)?;
+                    fresh.extend(changes.into_iter().map(|changed| Layer { stays: None, time: seen.time, changed }));
+                }
             }
         }
         let mut aims = Vec::new();
@@ -47,7 +48,9 @@ impl Lab {
         for (netns, scope) in scopes {
             let now = read::read(&mut self.kernel, &scope)
                 .map_err(|e| crate::action::failed("read what the namespace holds", e))?;
-            let layers = self.layers(netns, from, &fresh);
+            let mut layers = self.layers(netns, from);
+            layers.extend(fresh.iter().filter(|l| l.changed.netns == netns).cloned());
+            layers.sort_by_key(|layer| layer.time);
             let fates = Fates { pending: self.pending(netns), ..self.fates(netns, &steps) };
             let (aim, Decision { handovers: more, theirs, given_back }) = decide(&layers, &now, scope, &fates);
             self.tell_interrupted(given_back)?;

@@ -1,6 +1,5 @@
 //! The layers on things that were there before: what this lab changed, and what other labs changed under or over it.
 
-use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 
@@ -9,7 +8,7 @@ use super::proof::Picture;
 use crate::action::After;
 use crate::diag::{Code, Diagnostic, KernelError, Result};
 use crate::journal::log;
-use crate::journal::state::Step;
+use crate::journal::state::{State, Step};
 use crate::journal::store::Store;
 use crate::kernel::effect;
 use crate::kernel::space::NetnsCookie;
@@ -21,19 +20,22 @@ use crate::types::name::LabName;
 const HANDED: &str = "handed.jsonl";
 
 impl Lab {
-    /// All layers on things in a namespace, the oldest first: those of the steps from `from` on go, the others stay.
-    pub(super) fn layers(&self, netns: NetnsCookie, from: u64, fresh: &BTreeMap<u64, Vec<Changed>>) -> Vec<Layer> {
+    /// All layers on things in a namespace: those of the steps from `from` on go, the others stay.
+    pub(super) fn layers(&self, netns: NetnsCookie, from: u64) -> Vec<Layer> {
         let own_name = &self.header.lab;
-        let mut layers = Vec::new();
         let own_handed = handed(&self.store, own_name);
+        let mut layers = self.layers_of_others(netns);
         for (seq, step) in self.steps.iter().filter(|(_, s)| s.phase.is_open()) {
             let stays = (*seq < from).then(|| Owner { lab: own_name.clone(), seq: *seq });
             layers.extend(of_step(*seq, step, netns, &own_handed, stays));
-            // What was begun and not finished has no time of its own; it was the last.
-            let changes = fresh.get(seq).into_iter().flatten().filter(|c| c.netns == netns);
-            layers.extend(changes.map(|c| Layer { stays: None, time: u64::MAX, changed: c.clone() }));
         }
-        for lab in self.store.labs().into_iter().filter(|l| l != own_name) {
+        layers
+    }
+
+    /// Those of other labs, the oldest first.
+    pub(super) fn layers_of_others(&self, netns: NetnsCookie) -> Vec<Layer> {
+        let mut layers = Vec::new();
+        for lab in self.store.labs().into_iter().filter(|l| *l != self.header.lab) {
             let Ok(state) = log::read(&self.store.journal(&lab)) else { continue };
             // One that is being undone has decided already what it gives back.
             if state.aimed.is_some() || state.header.is_none_or(|h| h.boot_id != self.header.boot_id) {
@@ -74,12 +76,14 @@ impl Lab {
 }
 
 impl Lab {
-    /// Tells the labs whose undo was interrupted after they had decided what they give back, and which may have decided for
-    /// what this lab gives back otherwise now.
+    /// Tells the labs that cannot know it otherwise what this lab gives back: those whose undo was interrupted after they had
+    /// decided what they give back, and those that were killed in the middle of a change and have seen what was before it.
     pub(super) fn tell_interrupted(&self, given_back: Vec<Changed>) -> Result<()> {
         let mut tells = Vec::new();
         for lab in self.store.labs().into_iter().filter(|l| *l != self.header.lab) {
-            if log::read(&self.store.journal(&lab)).is_ok_and(|state| state.aimed.is_some()) {
+            let is_unfinished = |step: &Step| step.is_unfinished() && step.phase.is_open();
+            let has_to_know = |state: &State| state.aimed.is_some() || state.steps.values().any(is_unfinished);
+            if log::read(&self.store.journal(&lab)).is_ok_and(|state| has_to_know(&state)) {
                 let owner = Owner { lab, seq: AIMED };
                 let line = |changed: &Changed| Handover { seq: AIMED, changed: changed.clone(), found: None };
                 tells.extend(given_back.iter().map(|changed| (owner.clone(), line(changed))));
@@ -97,10 +101,16 @@ impl Lab {
 
     /// What was decided, with what other labs have given back otherwise since.
     pub(super) fn followed(&self, mut aims: Vec<Aim>) -> Vec<Aim> {
-        for told in handed(&self.store, &self.header.lab).iter().filter(|h| h.seq == AIMED) {
-            aims.iter_mut().for_each(|aim| aim.follow(&told.changed));
+        for told in self.told() {
+            aims.iter_mut().for_each(|aim| aim.follow(&told));
         }
         aims
+    }
+
+    /// What other labs told that they have given back.
+    pub(super) fn told(&self) -> Vec<Changed> {
+        let all = handed(&self.store, &self.header.lab).into_iter();
+        all.filter(|h| h.seq == AIMED).map(|h| h.changed).collect()
     }
 }
 

@@ -78,6 +78,24 @@ impl Lab {
         Ok(changes)
     }
 
+    /// What an action did that was begun and not finished: it may have happened, and whatever has changed in its reach is taken
+    /// to be its doing, but for what other labs are known to have done since.
+    pub(super) fn changes_of_unfinished(&mut self, seen: &Seen) -> Result<Vec<Changed>> {
+        let netns = seen.scope.netns;
+        if !self.context().exists(netns) {
+            return Ok(Vec::new());
+        }
+        let after = read::read(&mut self.kernel, &seen.scope).map_err(cannot_look)?;
+        let mut before = seen.snapshot();
+        for told in self.told() {
+            before.follow(&told, &after);
+        }
+        let others = self.layers_of_others(netns);
+        let later: Vec<&Changed> = others.iter().filter(|l| l.time > seen.time).map(|l| &l.changed).collect();
+        let changes = between(&before, &after, &seen.scope.holds).into_iter().map(|c| c.without(&later));
+        Ok(changes.filter(|c| !c.items.is_empty()).collect())
+    }
+
     /// The same as what an action left.
     pub(super) fn left(&mut self, after: After, seen: &[Seen]) -> Result<After> {
         if seen.is_empty() {

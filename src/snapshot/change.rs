@@ -6,11 +6,15 @@ use serde::{Deserialize, Serialize};
 
 use super::group::{Group, Item, Key, Of, Snapshot};
 use super::scope::Scope;
+use crate::kernel::process;
 use crate::kernel::space::NetnsCookie;
 
 /// What was seen before a change, as far as the change can reach.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seen {
+    /// When, in nanoseconds since the boot.
+    #[serde(default)]
+    pub time: u64,
     /// How far that is.
     pub scope: Scope,
     /// What was there.
@@ -63,7 +67,57 @@ impl Seen {
 
     /// The other way round.
     pub fn new(scope: Scope, snapshot: Snapshot) -> Self {
-        Self { scope, groups: snapshot.groups.into_iter().collect(), names: snapshot.names.into_iter().collect() }
+        Self {
+            time: process::since_boot_nanos(),
+            scope,
+            groups: snapshot.groups.into_iter().collect(),
+            names: snapshot.names.into_iter().collect(),
+        }
+    }
+}
+
+impl Snapshot {
+    /// Follows what another lab's undo did since: what was as that lab left it is as it gave it back. What came by it is taken
+    /// in if it is there `now`, or it would seem to have come by a change.
+    pub fn follow(&mut self, changed: &Changed, now: &Snapshot) {
+        for pair in changed.items.iter().filter(|_| changed.netns == self.netns) {
+            let items = self.groups.entry(changed.group.clone()).or_default();
+            match (&pair.before, &pair.after) {
+                (Some(left), after) => {
+                    if let Some(at) = items.iter().position(|item| item.is_like(left)) {
+                        items.splice(at..=at, after.clone());
+                    }
+                }
+                (None, Some(after)) if now.items(&changed.group).iter().any(|i| i.is_like(after)) => {
+                    if !items.iter().any(|item| item.key() == after.key()) {
+                        items.push(after.clone());
+                    }
+                }
+                (None, _) => {}
+            }
+        }
+        self.groups.retain(|_, items| !items.is_empty());
+    }
+}
+
+impl Changed {
+    /// Leaves out what others did after it, whose changes are known: the first of them found what this one left.
+    pub fn without(mut self, later: &[&Changed]) -> Self {
+        let later: Vec<&Changed> =
+            later.iter().copied().filter(|c| c.group == self.group && c.netns == self.netns).collect();
+        for pair in &mut self.items {
+            let key = pair.key().cloned();
+            let next = later.iter().flat_map(|c| &c.items).find(|other| other.key() == key.as_ref());
+            if let Some(next) = next {
+                pair.after.clone_from(&next.before);
+            }
+        }
+        self.items.retain(|pair| match (&pair.before, &pair.after) {
+            (Some(before), Some(after)) => !before.is_like(after),
+            (None, None) => false,
+            _ => true,
+        });
+        self
     }
 }
 
