@@ -72,7 +72,6 @@ fn faults(random: &mut Random) -> Vec<String> {
 }
 
 #[test]
-#[ignore = "known to fail: see the note on issue 3"]
 fn twenty_at_once() {
     if !is_root("twenty labs at once") {
         return;

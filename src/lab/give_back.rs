@@ -23,7 +23,17 @@ impl Lab {
         if let Some((begun, aims)) = &self.aimed
             && *begun == from
         {
-            return Ok(self.followed(aims.clone()));
+            let aims = self.followed(aims.clone());
+            // Others may have decided since, by what this undo has not given back yet.
+            let mut given_back = Vec::new();
+            for aim in &aims {
+                if self.context().exists(aim.scope.netns) {
+                    let now = read::read(&mut self.kernel, &aim.scope);
+                    given_back.extend(now.iter().flat_map(|now| aim.changes(now)));
+                }
+            }
+            self.tell_interrupted(given_back)?;
+            return Ok(aims);
         }
         let steps: Vec<(u64, Step)> = self.steps.iter().filter(|(seq, _)| *seq >= from).cloned().collect();
         let mut scopes: BTreeMap<NetnsCookie, Scope> = BTreeMap::new();
@@ -38,7 +48,7 @@ impl Lab {
             }
             if step.is_unfinished() {
                 for seen in &step.seen {
-                    let changes = self.changes_of_unfinished(seen)?;
+                    let changes = self.changes_of_unfinished(&step.action, seen)?;
                     fresh.extend(changes.into_iter().map(|changed| Layer { stays: None, time: seen.time, changed }));
                 }
             }

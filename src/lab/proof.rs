@@ -15,10 +15,10 @@ use crate::kernel::effect;
 use crate::kernel::netns;
 use crate::kernel::space::{Kernel, NetnsCookie};
 use crate::snapshot::aim::Handover;
-use crate::snapshot::change::{Pair, Seen, between};
+use crate::snapshot::change::{Pair, Seen, between, leads_over};
 use crate::snapshot::group::{Group, Item, Snapshot};
 use crate::snapshot::scope::{Scope, Table};
-use crate::snapshot::{nexthop, read, route, setting};
+use crate::snapshot::{read, setting};
 
 /// What a namespace holds as a whole, with the names of all namespaces.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -258,14 +258,9 @@ impl Changes {
     }
 }
 
-/// The links that a route or nexthop object leads over.
+/// The links that a route or nexthop object leads or led over.
 fn links(group: &Group, pair: &Pair) -> BTreeSet<u32> {
-    let items = pair.before.iter().chain(&pair.after);
-    match group {
-        Group::Routes(_) => items.flat_map(route::links).collect(),
-        Group::Nexthops => items.filter_map(nexthop::link).collect(),
-        _ => BTreeSet::new(),
-    }
+    pair.before.iter().chain(&pair.after).flat_map(|item| leads_over(group, item)).collect()
 }
 
 /// What a lab that is up explains of what is otherwise on the host.

@@ -80,7 +80,7 @@ impl Lab {
 
     /// What an action did that was begun and not finished: it may have happened, and whatever has changed in its reach is taken
     /// to be its doing, but for what other labs are known to have done since.
-    pub(super) fn changes_of_unfinished(&mut self, seen: &Seen) -> Result<Vec<Changed>> {
+    pub(super) fn changes_of_unfinished(&mut self, action: &Action, seen: &Seen) -> Result<Vec<Changed>> {
         let netns = seen.scope.netns;
         if !self.context().exists(netns) {
             return Ok(Vec::new());
@@ -89,6 +89,10 @@ impl Lab {
         let mut before = seen.snapshot();
         for told in self.told() {
             before.follow(&told, &after);
+        }
+        if !matches!(action, Action::LinkDel(_) | Action::LinkMove(_)) {
+            // No other action makes a link go: one that went was taken down by whoever made it.
+            before.forget_links(|index| !after.names.contains_key(&index));
         }
         let others = self.layers_of_others(netns);
         let later: Vec<&Changed> = others.iter().filter(|l| l.time > seen.time).map(|l| &l.changed).collect();

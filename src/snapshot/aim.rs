@@ -8,11 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::change::{Changed, Pair};
+use super::change::{Changed, Pair, leads_over};
 use super::group::{Group, Item, Key, Snapshot, attribute};
 use super::scope::Scope;
 use super::setting::ACCEPT_DAD;
-use super::{addr, neigh, nexthop, route};
+use super::{addr, neigh};
 use crate::types::name::LabName;
 
 /// One change of one group, by this lab's undo or by somebody who stays.
@@ -105,6 +105,29 @@ impl Aim {
         self.remade.iter().any(|(index, _)| *index == link)
     }
 
+    /// What it will change of what there is now.
+    pub fn changes(&self, now: &Snapshot) -> Vec<Changed> {
+        let mut changes = Vec::new();
+        let mut change = |group: &Group, before: Option<Item>, after: Option<Item>| {
+            let (netns, order) = (now.netns, Vec::new());
+            changes.push(Changed { netns, group: group.clone(), order, items: vec![Pair { before, after }] });
+        };
+        for (group, keys) in &self.gone {
+            for item in keys.iter().filter_map(|key| now.item(group, key)) {
+                change(group, Some(item.clone()), None);
+            }
+        }
+        for (group, items) in &self.wanted {
+            for item in items.iter().filter(|item| !item.is_told()) {
+                let there = now.item(group, item.key());
+                if there.is_none_or(|there| !there.is_like(item)) {
+                    change(group, there.cloned(), Some(item.clone()));
+                }
+            }
+        }
+        changes
+    }
+
     /// Follows an undo under this one, which was interrupted after it had been decided: where that gave back something else
     /// than what this one wants because of it, that is wanted now.
     pub fn follow(&mut self, changed: &Changed) {
@@ -184,7 +207,7 @@ pub fn decide(layers: &[Layer], now: &Snapshot, scope: Scope, fates: &Fates) -> 
                 Verdict::Drop => gone.push(key),
             }
         }
-        wanted.retain(|item| !leads_over(group, item, &fates.going));
+        wanted.retain(|item| leads_over(group, item).is_disjoint(&fates.going));
         if let Group::Fdb(index) = group
             && !aim.made.contains(index)
             && !fates.moved.contains_key(index)
@@ -327,14 +350,6 @@ fn follows(group: &Group, item: &Item) -> bool {
         Group::Link(_) => !item.is_told(),
         // The undo itself changes these: the one for a while, the other with each carrier and each MTU.
         Group::Settings(_) => !matches!(item.label().as_str(), ACCEPT_DAD | "ipv6/conf/mtu"),
-        _ => false,
-    }
-}
-
-fn leads_over(group: &Group, item: &Item, going: &BTreeSet<u32>) -> bool {
-    match group {
-        Group::Routes(_) => !route::links(item).is_disjoint(going),
-        Group::Nexthops => nexthop::link(item).is_some_and(|link| going.contains(&link)),
         _ => false,
     }
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::group::{Group, Item, Key, Of, Snapshot};
 use super::scope::Scope;
+use super::{nexthop, route};
 use crate::kernel::process;
 use crate::kernel::space::NetnsCookie;
 
@@ -97,6 +98,24 @@ impl Snapshot {
             }
         }
         self.groups.retain(|_, items| !items.is_empty());
+    }
+
+    /// Leaves out links with all that belongs to them or leads over them.
+    pub fn forget_links(&mut self, is_gone: impl Fn(u32) -> bool) {
+        self.groups.retain(|group, _| !group.link().is_some_and(&is_gone));
+        for (group, items) in &mut self.groups {
+            items.retain(|item| !leads_over(group, item).into_iter().any(&is_gone));
+        }
+        self.groups.retain(|_, items| !items.is_empty());
+    }
+}
+
+/// The links that a route or a nexthop object leads over.
+pub fn leads_over(group: &Group, item: &Item) -> BTreeSet<u32> {
+    match group {
+        Group::Routes(_) => route::links(item),
+        Group::Nexthops => nexthop::link(item).into_iter().collect(),
+        _ => BTreeSet::new(),
     }
 }
 
