@@ -14,6 +14,7 @@ use crate::kernel::effect;
 use crate::kernel::space::NetnsCookie;
 use crate::snapshot::aim::{Aim, Handover, Layer, Owner};
 use crate::snapshot::change::Changed;
+use crate::snapshot::group::Key;
 use crate::types::name::LabName;
 
 /// The file beside a journal in which other labs that went left what they had found; a line each.
@@ -85,7 +86,10 @@ impl Lab {
             let has_to_know = |state: &State| state.aimed.is_some() || state.steps.values().any(is_unfinished);
             if log::read(&self.store.journal(&lab)).is_ok_and(|state| has_to_know(&state)) {
                 let owner = Owner { lab, seq: AIMED };
-                let line = |changed: &Changed| Handover { seq: AIMED, changed: changed.clone(), found: None };
+                let line = |changed: &Changed| {
+                    let key = changed.items.first().and_then(|pair| pair.key()).cloned().unwrap_or_default();
+                    Handover { seq: AIMED, key, changed: changed.clone(), found: None }
+                };
                 tells.extend(given_back.iter().map(|changed| (owner.clone(), line(changed))));
             }
         }
@@ -122,11 +126,14 @@ fn of_step(seq: u64, step: &Step, netns: NetnsCookie, handed: &[Handover], stays
     let After::Changed { time, changes } = &step.after else { return Vec::new() };
     let layer = |changed: &Changed| {
         let mut changed = changed.clone();
-        let given =
-            handed.iter().filter(|h| h.seq == seq && h.changed.group == changed.group && h.changed.netns == netns);
-        for pair in given.flat_map(|h| &h.changed.items) {
-            if let Some(own) = changed.items.iter_mut().find(|own| own.key() == pair.key()) {
-                own.before.clone_from(&pair.before);
+        // By the keys as they were: a thing that neither was there before nor is left has none any more.
+        let keys: Vec<Option<Key>> = changed.items.iter().map(|pair| pair.key().cloned()).collect();
+        for given in
+            handed.iter().filter(|h| h.seq == seq && h.changed.group == changed.group && h.changed.netns == netns)
+        {
+            let own = keys.iter().position(|key| key.as_ref() == Some(&given.key));
+            if let (Some(own), Some(pair)) = (own, given.changed.items.first()) {
+                changed.items[own].before.clone_from(&pair.before);
             }
         }
         Layer { stays: stays.clone(), time: *time, changed }

@@ -63,9 +63,11 @@ pub struct Aim {
 pub struct Handover {
     /// The step that gets it.
     pub seq: u64,
-    /// The namespace, group and item.
+    /// The item.
+    pub key: Key,
+    /// Its namespace and group, and what it was before all that go.
     pub changed: Changed,
-    /// What it had found.
+    /// What the step had found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub found: Option<Item>,
 }
@@ -335,7 +337,8 @@ fn verdicts(
 fn hand_over(owner: &Owner, above: &Layer, lowest: &Pair, pair: &Pair) -> Handover {
     let items = vec![Pair { before: lowest.before.clone(), after: pair.after.clone() }];
     let found = pair.before.clone();
-    Handover { seq: owner.seq, found, changed: Changed { items, order: Vec::new(), ..above.changed.clone() } }
+    let key = pair.key().cloned().unwrap_or_default();
+    Handover { seq: owner.seq, key, found, changed: Changed { items, order: Vec::new(), ..above.changed.clone() } }
 }
 
 /// What the kernel makes by itself, in its own time, is no decision of somebody's.
