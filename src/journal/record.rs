@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::action::{Action, After};
 use crate::diag::{Diagnostic, Site};
 use crate::kernel::space::NetnsCookie;
-use crate::snapshot::aim::Aim;
+use crate::snapshot::aim::{Aim, Handover};
 use crate::snapshot::change::Seen;
 use crate::types::name::LabName;
 
@@ -47,12 +47,7 @@ pub enum Record {
     },
     /// What the undo of all steps from one on is going to give back. It has been decided, and what it was decided by is
     /// about to change.
-    Aimed {
-        /// The first of the steps.
-        from: u64,
-        /// What will be there.
-        aims: Vec<Aim>,
-    },
+    Aimed(Aimed),
     /// These are about to be undone.
     UndoStarted {
         /// Their numbers.
@@ -75,6 +70,19 @@ pub enum Record {
         /// How.
         outcome: Outcome,
     },
+}
+
+/// What an undo has decided.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Aimed {
+    /// The first of the steps that it takes back.
+    pub from: u64,
+    /// What will be there.
+    pub aims: Vec<Aim>,
+    /// What other labs have to know from now on. They read it here until it lies beside their own journals, so that all of it
+    /// counts from one moment on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub handed: Vec<Handover>,
 }
 
 /// What a journal says of its lab as a whole.

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::record::{Header, Outcome, Record};
+use super::record::{Aimed, Header, Outcome, Record};
 use crate::action::{Action, After};
 use crate::diag::{Code, Diagnostic, Result, Site};
-use crate::snapshot::aim::Aim;
 use crate::snapshot::change::Seen;
 
 /// A journal read to some line.
@@ -16,7 +15,7 @@ pub struct State {
     /// What was begun, by number.
     pub steps: BTreeMap<u64, Step>,
     /// What an undo that was begun is going to give back, and from which step on it undoes.
-    pub aimed: Option<(u64, Vec<Aim>)>,
+    pub aimed: Option<Aimed>,
     /// How the lab came to rest, if it did and nothing was done since.
     pub outcome: Option<Outcome>,
 }
@@ -95,7 +94,7 @@ impl State {
             Record::Failed { seq, .. } => {
                 self.turn(seq, |p| p == Started, Failed)?;
             }
-            Record::Aimed { from, aims } => self.aimed = Some((from, aims)),
+            Record::Aimed(aimed) => self.aimed = Some(aimed),
             Record::UndoStarted { seqs } => {
                 self.outcome = None;
                 for seq in seqs {
@@ -107,7 +106,7 @@ impl State {
                     self.turn(seq, |p| matches!(p, Undoing | Undone), Undone)?;
                 }
                 let is_left = |from: u64| self.steps.range(from..).any(|(_, step)| step.phase.is_open());
-                self.aimed = self.aimed.take().filter(|(from, _)| is_left(*from));
+                self.aimed = self.aimed.take().filter(|aimed| is_left(aimed.from));
             }
             Record::UndoFailed { seq, .. } => {
                 self.turn(seq, |p| p == Undoing, Stuck)?;

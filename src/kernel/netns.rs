@@ -269,13 +269,18 @@ pub fn put_name(name: &NsName, netns: BorrowedFd<'_>, lab: &LabName) -> io::Resu
         Ok(mut file) => {
             file.write_all(mark.as_bytes())?;
             let from = format!("/proc/self/fd/{}", file.as_raw_fd());
-            nix::unistd::linkat(
+            let linked = nix::unistd::linkat(
                 nix::fcntl::AT_FDCWD,
                 from.as_str(),
                 nix::fcntl::AT_FDCWD,
                 &path,
                 nix::fcntl::AtFlags::AT_SYMLINK_FOLLOW,
-            )?;
+            );
+            match linked {
+                // A kill came between this step and the next.
+                Err(nix::errno::Errno::EEXIST) if is_marked(name, lab) => {}
+                linked => linked?,
+            }
         }
         // Some file systems have no O_TMPFILE; then the name and the mark are two steps.
         Err(e) if matches!(e.raw_os_error(), Some(libc::EOPNOTSUPP | libc::EISDIR | libc::EINVAL)) => {

@@ -7,11 +7,12 @@ use super::rollback::{Leftover, Undoing};
 use super::told::Teller;
 use crate::action::{Action, After};
 use crate::diag::{Code, Diagnostic, Result};
-use crate::journal::record::Record;
+use crate::journal::record::{Aimed, Record};
 use crate::journal::state::Step;
 use crate::kernel::link::{self, LinkKey};
 use crate::kernel::space::NetnsCookie;
 use crate::snapshot::aim::{Aim, Decision, Fates, Layer, Theirs, decide};
+use crate::snapshot::group::{Group, Item};
 use crate::snapshot::read;
 use crate::snapshot::restore::{Lack, restore};
 use crate::snapshot::scope::Scope;
@@ -20,10 +21,9 @@ impl Lab {
     /// Decides what the undo of all steps from one on will give back, and writes it down: what it is decided by is about to
     /// change. An undo that was interrupted has decided already.
     pub(super) fn aim(&mut self, from: u64, undoing: &mut Undoing) -> Result<Vec<Aim>> {
-        if let Some((begun, aims)) = &self.aimed
-            && *begun == from
-        {
-            let aims = self.followed(aims.clone());
+        let others = self.others();
+        if let Some(aimed) = self.aimed.clone().filter(|aimed| aimed.from == from) {
+            let aims = self.followed(&others, aimed.aims);
             // Others may have decided since, by what this undo has not given back yet.
             let mut given_back = Vec::new();
             for aim in &aims {
@@ -32,7 +32,9 @@ impl Lab {
                     given_back.extend(now.iter().flat_map(|now| aim.changes(now)));
                 }
             }
-            self.tell_interrupted(given_back)?;
+            // It may have been killed before it had told them.
+            self.hand_over(&aimed.handed)?;
+            self.hand_over(&self.tells(&others, &given_back))?;
             return Ok(aims);
         }
         let steps: Vec<(u64, Step)> = self.steps.iter().filter(|(seq, _)| *seq >= from).cloned().collect();
@@ -53,31 +55,40 @@ impl Lab {
                 }
             }
         }
+        for handover in self.handed(&others).iter().filter(|h| steps.iter().any(|(seq, _)| *seq == h.to.seq)) {
+            let netns = handover.changed.netns;
+            let goes = self.objects.made_netns_at(netns).is_some_and(|made| made >= from);
+            if !goes && self.context().exists(netns) {
+                let scope = scopes.entry(netns).or_insert_with(|| Scope::new(netns));
+                scope.include(&handover.changed.group, &handover.key);
+            }
+        }
         let mut aims = Vec::new();
-        let mut handovers = Vec::new();
+        let mut handed = Vec::new();
         for (netns, scope) in scopes {
             let now = read::read(&mut self.kernel, &scope)
                 .map_err(|e| crate::action::failed("read what the namespace holds", e))?;
             let mut layers = self.layers(netns, from);
             layers.extend(fresh.iter().filter(|l| l.changed.netns == netns).cloned());
             layers.sort_by_key(|layer| layer.time);
-            let fates = Fates { pending: self.pending(netns), ..self.fates(netns, &steps) };
-            let (aim, Decision { handovers: more, theirs, given_back }) = decide(&layers, &now, scope, &fates);
-            self.tell_interrupted(given_back)?;
+            let fates = Fates { pending: others.pending(netns), ..self.fates(netns, &steps) };
+            let (aim, Decision { handovers, theirs, given_back }) = decide(&layers, &now, scope, &fates);
+            handed.extend(self.tells(&others, &given_back));
             undoing.theirs.extend(theirs.iter().map(|t| self.sentence(netns, &now.names, t)));
-            handovers.extend(more);
+            handed.extend(handovers);
             aims.push(aim);
         }
-        self.hand_over(handovers)?;
         if !aims.is_empty() {
-            self.log.write(&Record::Aimed { from, aims: aims.clone() })?;
-            self.aimed = Some((from, aims.clone()));
+            let aimed = Aimed { from, aims: aims.clone(), handed };
+            self.log.write(&Record::Aimed(aimed.clone()))?;
+            self.hand_over(&aimed.handed)?;
+            self.aimed = Some(aimed);
         }
         Ok(aims)
     }
 
     /// Gives it back, and notes what could not be with the steps that changed it.
-    pub(super) fn give_back(&mut self, aims: &[Aim], steps: &[u64], undoing: &mut Undoing) -> Result<()> {
+    pub(super) fn give_back(&mut self, aims: &[Aim], from: u64, steps: &[u64], undoing: &mut Undoing) -> Result<()> {
         self.begin_undo(steps)?;
         let lacks = match restore(aims, &mut self.kernel) {
             Ok(lacks) => lacks,
@@ -90,6 +101,7 @@ impl Lab {
             }
         };
         let mut stuck = BTreeSet::new();
+        let lacks = if lacks.is_empty() { lacks } else { self.give_way(aims, from, lacks, undoing)? };
         for lack in &lacks {
             let Some(seq) = self.culprit(lack, steps) else { continue };
             let leftover = self.leftover(lack, seq);
@@ -178,15 +190,11 @@ impl Lab {
     fn sentence(&self, netns: NetnsCookie, names: &BTreeMap<u32, String>, theirs: &Theirs) -> String {
         let (option, exec) = self.reach(netns);
         let teller = Teller { names, option: &option, exec: &exec };
-        let place = match self.objects.names().netns(netns) {
-            "host" => String::new(),
-            name => format!(" in `{name}`"),
-        };
         let group = &theirs.group;
         let Some(item) = theirs.now.as_ref().or(theirs.left.as_ref()).or(theirs.before.as_ref()) else {
             return String::new();
         };
-        let thing = format!("{}{place}", teller.thing(group, item));
+        let thing = self.thing(netns, names, group, item);
         let value = |i: &Option<_>| i.as_ref().and_then(|i| teller.value(group, i));
         match (value(&theirs.left), value(&theirs.now)) {
             (Some(left), Some(now)) => match value(&theirs.before) {
@@ -198,6 +206,22 @@ impl Lab {
             _ if theirs.now.is_none() => format!("{thing} was taken away since"),
             _ if theirs.left.is_none() => format!("{thing} was put back by somebody since"),
             _ => format!("{thing} was changed since"),
+        }
+    }
+
+    /// What a thing is called, with the namespace that it is in.
+    pub(super) fn thing(
+        &self,
+        netns: NetnsCookie,
+        names: &BTreeMap<u32, String>,
+        group: &Group,
+        item: &Item,
+    ) -> String {
+        let (option, exec) = self.reach(netns);
+        let thing = Teller { names, option: &option, exec: &exec }.thing(group, item);
+        match self.objects.names().netns(netns) {
+            "host" => thing,
+            name => format!("{thing} in `{name}`"),
         }
     }
 

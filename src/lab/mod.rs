@@ -4,6 +4,7 @@ pub mod blame;
 mod compare;
 pub mod file;
 mod give_back;
+mod give_way;
 mod layers;
 pub mod link;
 pub mod losses;
@@ -29,13 +30,12 @@ use crate::action::text::Names;
 use crate::action::{Action, After, Context, Failure, Subject};
 use crate::diag::{Code, Diagnostic, KernelError, Result, Site};
 use crate::journal::log::Log;
-use crate::journal::record::{Header, Record};
+use crate::journal::record::{Aimed, Header, Record};
 use crate::journal::state::{Phase, Step};
 use crate::journal::store::{LabLock, Store};
 use crate::kernel::effect;
 use crate::kernel::signal::Stop;
 use crate::kernel::space::Kernel;
-use crate::snapshot::aim::Aim;
 use crate::types::name::LabName;
 
 use self::losses::{Loss, losses};
@@ -62,7 +62,7 @@ pub struct Lab {
     log: Log,
     steps: Vec<(u64, Step)>,
     savepoints: Vec<u64>,
-    aimed: Option<(u64, Vec<Aim>)>,
+    aimed: Option<Aimed>,
     listener: Option<Listener>,
     _lock: LabLock,
 }

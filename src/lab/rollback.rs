@@ -80,7 +80,7 @@ impl Lab {
         // What other labs remember of the host has to follow what this undo does to it.
         let begun = others.first().and_then(|(_, picture)| picture.now(&mut self.kernel).ok());
         let mut undoing = Undoing::default();
-        if let Some(from) = self.aimed.as_ref().map(|(from, _)| *from).filter(|from| *from > 0) {
+        if let Some(from) = self.aimed.as_ref().map(|aimed| aimed.from).filter(|from| *from > 0) {
             // A stretch was being taken back when netlab was killed.
             undoing = self.rollback(Savepoint(from));
         }
@@ -152,7 +152,7 @@ impl Lab {
         changed.append(&mut beyond);
         if !changed.is_empty() {
             changed.sort_unstable();
-            self.give_back(&aims, &changed, undoing)?;
+            self.give_back(&aims, to.0, &changed, undoing)?;
         }
         let is_stuck = self.steps.iter().any(|(_, s)| s.phase == Phase::Stuck);
         if !is_stuck {

@@ -87,15 +87,16 @@ impl Lab {
         }
         let after = read::read(&mut self.kernel, &seen.scope).map_err(cannot_look)?;
         let mut before = seen.snapshot();
-        for told in self.told() {
+        let others = self.others();
+        for told in self.told(&others) {
             before.follow(&told, &after);
         }
         if !matches!(action, Action::LinkDel(_) | Action::LinkMove(_)) {
             // No other action makes a link go: one that went was taken down by whoever made it.
             before.forget_links(|index| !after.names.contains_key(&index));
         }
-        let others = self.layers_of_others(netns);
-        let later: Vec<&Changed> = others.iter().filter(|l| l.time > seen.time).map(|l| &l.changed).collect();
+        let layers = self.layers_of_others(&others, netns);
+        let later: Vec<&Changed> = layers.iter().filter(|l| l.time > seen.time).map(|l| &l.changed).collect();
         let changes = between(&before, &after, &seen.scope.holds).into_iter().map(|c| c.without(&later));
         Ok(changes.filter(|c| !c.items.is_empty()).collect())
     }

@@ -27,10 +27,12 @@ pub struct Layer {
 }
 
 /// The step of a lab.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Owner {
     /// The lab.
     pub lab: LabName,
+    /// When it was begun, in seconds since 1970: another may have its name later.
+    pub begun: u64,
     /// The step.
     pub seq: u64,
 }
@@ -62,7 +64,7 @@ pub struct Aim {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Handover {
     /// The step that gets it.
-    pub seq: u64,
+    pub to: Owner,
     /// The item.
     pub key: Key,
     /// Its namespace and group, and what it was before all that go.
@@ -89,7 +91,7 @@ pub struct Theirs {
 #[derive(Debug, Default)]
 pub struct Decision {
     /// For the layers of other labs or of earlier steps.
-    pub handovers: Vec<(Owner, Handover)>,
+    pub handovers: Vec<Handover>,
     /// What is left to others.
     pub theirs: Vec<Theirs>,
     /// What will be otherwise than the lab left it, as it was left and as it will be.
@@ -295,7 +297,7 @@ fn verdicts(
             match (&layer.stays, found) {
                 (None, _) => found = found.or(Some(pair)),
                 (Some(owner), Some(lowest)) => {
-                    decision.handovers.push((owner.clone(), hand_over(owner, layer, lowest, pair)));
+                    decision.handovers.push(hand_over(owner, layer, lowest, pair));
                     found = None;
                 }
                 (Some(_), None) => {}
@@ -338,7 +340,7 @@ fn hand_over(owner: &Owner, above: &Layer, lowest: &Pair, pair: &Pair) -> Handov
     let items = vec![Pair { before: lowest.before.clone(), after: pair.after.clone() }];
     let found = pair.before.clone();
     let key = pair.key().cloned().unwrap_or_default();
-    Handover { seq: owner.seq, key, found, changed: Changed { items, order: Vec::new(), ..above.changed.clone() } }
+    Handover { to: owner.clone(), key, found, changed: Changed { items, order: Vec::new(), ..above.changed.clone() } }
 }
 
 /// What the kernel makes by itself, in its own time, is no decision of somebody's.
@@ -372,13 +374,13 @@ mod tests {
     fn layer(stays: Option<&str>, time: u64, before: &str, after: &str) -> Layer {
         let pair = Pair { before: Some(mtu(before)), after: Some(mtu(after)) };
         let changed = Changed { netns: NETNS, group: Group::Link(2), order: vec![], items: vec![pair] };
-        Layer { stays: stays.map(|lab| Owner { lab: LabName::new(lab).unwrap(), seq: time }), time, changed }
+        Layer { stays: stays.map(|lab| Owner { lab: LabName::new(lab).unwrap(), begun: 0, seq: time }), time, changed }
     }
 
     fn decide_mtu(layers: &[Layer], now: &str) -> (String, usize, Vec<(u64, String)>) {
         let now = Snapshot { netns: NETNS, names: BTreeMap::new(), groups: [(Group::Link(2), vec![mtu(now)])].into() };
         let (aim, decision) = decide(layers, &now, Scope::new(NETNS), &Fates::default());
-        let handed = decision.handovers.iter().map(|(o, h)| (o.seq, h.changed.items[0].before.clone().unwrap().value));
+        let handed = decision.handovers.iter().map(|h| (h.to.seq, h.changed.items[0].before.clone().unwrap().value));
         let handed = handed.map(|(seq, value)| (seq, value.as_text())).collect();
         let wanted = aim.wanted.first().map_or_else(String::new, |(_, items)| items[0].value.as_text());
         (wanted, decision.theirs.len(), handed)

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::group::{Group, Item, Key, Of, Snapshot};
 use super::scope::Scope;
-use super::{nexthop, route};
+use super::{addr, nexthop, route};
 use crate::kernel::process;
 use crate::kernel::space::NetnsCookie;
 
@@ -116,6 +116,15 @@ pub fn leads_over(group: &Group, item: &Item) -> BTreeSet<u32> {
         Group::Routes(_) => route::links(item),
         Group::Nexthops => nexthop::link(item).into_iter().collect(),
         _ => BTreeSet::new(),
+    }
+}
+
+/// What the kernel makes by itself: a link-local address, the route to a network that an address is in.
+pub fn is_made_by_kernel(group: &Group, item: &Item) -> bool {
+    match group {
+        Group::Addrs { .. } => addr::is_kernels(item),
+        Group::Routes(_) => route::is_connected(item),
+        _ => false,
     }
 }
 

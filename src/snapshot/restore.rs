@@ -312,8 +312,13 @@ impl Work<'_> {
                 todo.push((link::turn(&item.label(), &kind), port, index, kind.clone(), item.clone()));
             }
             for key in view.surplus(&Group::Link(index)) {
-                if let Some(message) = link::unset(index, &key.as_text()) {
+                let label = key.as_text();
+                if let Some(message) = link::unset(index, &label) {
                     self.send(view, &Group::Link(index), &message, 0);
+                } else if let Some(borrowed) = wanted.iter().find(|i| i.label() == format!("~{label}")) {
+                    // What a bridge had from its ports was chosen; set as it was it is as if it had it from them again.
+                    let item = Item { name: Some(key), ..borrowed.clone() };
+                    todo.push((link::turn(&label, &kind), 0, index, kind.clone(), item));
                 }
             }
         }

@@ -166,6 +166,29 @@ impl Scope {
         }
     }
 
+    /// Takes in one thing.
+    pub fn include(&mut self, group: &Group, key: &Key) {
+        let link = |index: u32| LinkKey { netns: self.netns, index };
+        let touch = match group {
+            Group::Addrs { link: index, .. } => Touch::Addrs(link(*index)),
+            Group::Routes(route) => Touch::Routes(self.netns, route.clone(), None),
+            Group::Rules { v6, priority } => Touch::Rules(self.netns, *v6, *priority),
+            Group::Settings(of @ (Of::All | Of::Default | Of::Netns)) => {
+                self.settings.insert((*of, key.as_text()));
+                self.tables.insert(Table::Settings);
+                return;
+            }
+            _ => match group.link() {
+                Some(index) => Touch::Link(link(index), Vec::new()),
+                None => {
+                    self.tables.insert(Table::Nexthops);
+                    return;
+                }
+            },
+        };
+        self.add(&touch);
+    }
+
     /// Takes in all of another scope of the same namespace.
     pub fn join(&mut self, other: &Self) {
         self.tables.extend(&other.tables);

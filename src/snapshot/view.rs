@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::addr;
 use super::aim::Aim;
+use super::change::is_made_by_kernel;
 use super::group::{Group, Item, Key, Snapshot, attribute};
 use super::restore::Lack;
-use super::route;
 use super::scope::Table;
 use crate::diag::KernelError;
 use crate::kernel::process;
@@ -94,7 +94,7 @@ impl View<'_> {
         keys.retain(|key| self.now.item(group, key).is_some());
         if self.has_kernels_surplus(group) {
             let wanted = self.wanted(group);
-            let is_surplus = |i: &&Item| is_kernels(group, i) && !wanted.iter().any(|w| w.key() == i.key());
+            let is_surplus = |i: &&Item| is_made_by_kernel(group, i) && !wanted.iter().any(|w| w.key() == i.key());
             keys.extend(self.now.items(group).iter().filter(is_surplus).map(|i| i.key().clone()));
         }
         keys
@@ -132,13 +132,5 @@ impl View<'_> {
             let has = self.now.attribute(*index, "~operstate").is_some_and(|s| s == UP || s == UNKNOWN);
             had && !has && attribute(wanted, "up").is_some_and(|up| up == "1")
         })
-    }
-}
-
-fn is_kernels(group: &Group, item: &Item) -> bool {
-    match group {
-        Group::Addrs { .. } => addr::is_kernels(item),
-        Group::Routes(_) => route::is_connected(item),
-        _ => false,
     }
 }
