@@ -1,5 +1,6 @@
 //! The layers on things that were there before: what this lab changed, and what other labs changed under or over it.
 
+use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::Path;
@@ -22,6 +23,9 @@ const HANDED: &str = "handed.jsonl";
 
 /// The number of no step: what is handed over is for the undo as a whole.
 const AIMED: u64 = 0;
+
+/// The same, for what that undo has to give back besides.
+const BESIDES: u64 = u64::MAX;
 
 /// The journals of the other labs of this boot, read at one moment.
 pub(super) struct Others(Vec<(Header, State)>);
@@ -115,8 +119,12 @@ impl Lab {
 
     /// What was decided, with what other labs have given back otherwise since.
     pub(super) fn followed(&self, others: &Others, mut aims: Vec<Aim>) -> Vec<Aim> {
-        for told in self.told(others) {
-            aims.iter_mut().for_each(|aim| aim.follow(&told));
+        for handed in self.handed(others) {
+            match handed.to.seq {
+                AIMED => aims.iter_mut().for_each(|aim| aim.follow(&handed.changed)),
+                BESIDES => aims.iter_mut().for_each(|aim| aim.want(&handed.changed)),
+                _ => {}
+            }
         }
         aims
     }
@@ -133,6 +141,13 @@ impl Others {
     pub(super) fn pending(&self, netns: NetnsCookie) -> Vec<Aim> {
         let aims = self.aimed().flat_map(|aimed| &aimed.aims);
         aims.filter(|aim| aim.scope.netns == netns).cloned().collect()
+    }
+
+    /// The last lab with an undo that was interrupted and that will change one of these links.
+    pub(super) fn pending_at(&self, netns: NetnsCookie, links: &BTreeSet<u32>) -> Option<Owner> {
+        let reaches = |aim: &Aim| aim.scope.netns == netns && !aim.scope.links.is_disjoint(links);
+        let is_it = |state: &State| state.aimed.as_ref().is_some_and(|aimed| aimed.aims.iter().any(reaches));
+        self.0.iter().rev().find(|(_, state)| is_it(state)).map(|(header, _)| owner(header, BESIDES))
     }
 
     fn aimed(&self) -> impl Iterator<Item = &Aimed> {

@@ -16,7 +16,7 @@ use crate::kernel::netns;
 use crate::kernel::space::{Kernel, NetnsCookie};
 use crate::snapshot::aim::Handover;
 use crate::snapshot::change::{Pair, Seen, between, leads_over};
-use crate::snapshot::group::{Group, Item, Snapshot};
+use crate::snapshot::group::{Group, Item, Key, Snapshot};
 use crate::snapshot::scope::{Scope, Table};
 use crate::snapshot::{read, setting};
 
@@ -258,6 +258,11 @@ impl Changes {
     }
 }
 
+/// Whether a key is that of either side.
+fn is_any_of(pair: &Pair, key: Option<&Key>) -> bool {
+    pair.before.iter().chain(&pair.after).any(|item| Some(item.key()) == key)
+}
+
 /// The links that a route or nexthop object leads or led over.
 fn links(group: &Group, pair: &Pair) -> BTreeSet<u32> {
     pair.before.iter().chain(&pair.after).flat_map(|item| leads_over(group, item)).collect()
@@ -297,7 +302,7 @@ impl Trail {
     fn explains(&self, group: &Group, pair: &Pair) -> bool {
         group.link().is_some_and(|link| self.links.contains(&link))
             || links(group, pair).iter().any(|link| self.links.contains(link))
-            || self.items.iter().any(|(g, own)| g == group && own.key() == pair.key())
+            || self.items.iter().any(|(g, own)| g == group && is_any_of(own, pair.key()))
     }
 }
 

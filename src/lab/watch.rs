@@ -73,7 +73,8 @@ impl Lab {
                 continue;
             }
             let after = read::read(&mut self.kernel, &seen.scope).map_err(cannot_look)?;
-            changes.extend(between(&seen.snapshot(), &after, &seen.scope.holds));
+            let changed = between(&seen.snapshot(), &after, &seen.scope.holds);
+            changes.extend(changed.into_iter().map(Changed::in_place));
         }
         Ok(changes)
     }
@@ -97,7 +98,7 @@ impl Lab {
         }
         let layers = self.layers_of_others(&others, netns);
         let later: Vec<&Changed> = layers.iter().filter(|l| l.time > seen.time).map(|l| &l.changed).collect();
-        let changes = between(&before, &after, &seen.scope.holds).into_iter().map(|c| c.without(&later));
+        let changes = between(&before, &after, &seen.scope.holds).into_iter().map(|c| c.in_place().without(&later));
         Ok(changes.filter(|c| !c.items.is_empty()).collect())
     }
 

@@ -10,9 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use super::change::{Changed, Pair, leads_over};
 use super::group::{Group, Item, Key, Snapshot, attribute};
+use super::neigh;
 use super::scope::Scope;
 use super::setting::ACCEPT_DAD;
-use super::{addr, neigh};
+use super::verdict::{self, Verdict};
 use crate::types::name::LabName;
 
 /// One change of one group, by this lab's undo or by somebody who stays.
@@ -100,7 +101,7 @@ pub struct Decision {
 
 impl Aim {
     /// Whether this very thing is wanted.
-    fn wants(&self, group: &Group, item: &Item) -> bool {
+    pub(super) fn wants(&self, group: &Group, item: &Item) -> bool {
         self.wanted.iter().any(|(g, items)| g == group && items.iter().any(|i| i.is_like(item)))
     }
 
@@ -130,6 +131,24 @@ impl Aim {
             }
         }
         changes
+    }
+
+    /// Takes in what an undo under this one had to leave to it.
+    pub fn want(&mut self, changed: &Changed) {
+        if changed.netns != self.scope.netns {
+            return;
+        }
+        for pair in &changed.items {
+            let Some(key) = pair.key() else { continue };
+            self.scope.include(&changed.group, key);
+            let of = self.wanted.iter_mut().find(|(group, _)| *group == changed.group);
+            match (&pair.before, of) {
+                (Some(item), Some((_, wanted))) if !wanted.iter().any(|w| w.key() == key) => wanted.push(item.clone()),
+                (Some(item), None) => self.wanted.push((changed.group.clone(), vec![item.clone()])),
+                (Some(_), Some(_)) => {}
+                (None, _) => self.gone.push((changed.group.clone(), vec![key.clone()])),
+            }
+        }
     }
 
     /// Follows an undo under this one, which was interrupted after it had been decided: where that gave back something else
@@ -185,7 +204,8 @@ pub fn decide(layers: &[Layer], now: &Snapshot, scope: Scope, fates: &Fates) -> 
             continue;
         }
         let own: Vec<&Layer> = layers.iter().filter(|l| l.changed.group == *group).collect();
-        let mut verdicts = verdicts(&own, now, group, &fates.pending, &mut decision);
+        let heir = group.link().and_then(|link| taken_by(link, layers, now));
+        let mut verdicts = verdict::of(&own, heir, now, group, &fates.pending, &mut decision);
         let mut wanted: Vec<Item> = Vec::new();
         let mut gone = Vec::new();
         let order = own.iter().find(|l| l.stays.is_none()).map_or(&[][..], |l| l.changed.order.as_slice());
@@ -262,90 +282,13 @@ fn macvlans_on(moved: &BTreeMap<u32, u32>, now: &Snapshot) -> Vec<(u32, u32)> {
     links.filter_map(|(group, items)| Some((group.link()?, below(items)?))).collect()
 }
 
-/// What becomes of an item that a layer changed.
-enum Verdict {
-    Want(Item),
-    Drop,
-}
-
-impl Verdict {
-    fn of(item: Option<Item>) -> Self {
-        item.map_or(Verdict::Drop, Verdict::Want)
-    }
-}
-
-fn verdicts(
-    layers: &[&Layer],
-    now: &Snapshot,
-    group: &Group,
-    pending: &[Aim],
-    decision: &mut Decision,
-) -> BTreeMap<Key, Verdict> {
-    let mut piles: BTreeMap<&Key, Vec<(&Layer, &Pair)>> = BTreeMap::new();
-    for layer in layers {
-        for pair in &layer.changed.items {
-            if let Some(key) = pair.key() {
-                piles.entry(key).or_default().push((layer, pair));
-            }
-        }
-    }
-    let mut verdicts = BTreeMap::new();
-    for (key, pile) in piles {
-        // What the layers that go found, for the one that stays above them.
-        let mut found: Option<&Pair> = None;
-        for (layer, pair) in &pile {
-            match (&layer.stays, found) {
-                (None, _) => found = found.or(Some(pair)),
-                (Some(owner), Some(lowest)) => {
-                    decision.handovers.push(hand_over(owner, layer, lowest, pair));
-                    found = None;
-                }
-                (Some(_), None) => {}
-            }
-        }
-        let (Some(lowest), Some((_, top))) = (found, pile.last()) else { continue };
-        let (there, left, before) = (now.item(group, key), top.after.as_ref(), lowest.before.as_ref());
-        let is_like = |a: Option<&Item>, b: Option<&Item>| match (a, b) {
-            (Some(a), Some(b)) => a.is_like(b),
-            (None, None) => true,
-            _ => false,
-        };
-        // An undo that was interrupted will bring it back to what this lab left; it is told to go further.
-        let is_pending = left.is_some_and(|left| pending.iter().any(|aim| aim.wants(group, left)));
-        let is_told = before.or(left).or(there).is_some_and(Item::is_told);
-        let is_ours = is_told || is_like(there, left) || is_like(there, before) || is_kernels(group, before, there);
-        let verdict = if is_ours || is_pending {
-            decision.given_back.push(Changed {
-                netns: now.netns,
-                group: group.clone(),
-                order: Vec::new(),
-                items: vec![Pair { before: left.cloned(), after: before.cloned() }],
-            });
-            Verdict::of(if is_ours { before } else { there }.cloned())
-        } else {
-            decision.theirs.push(Theirs {
-                group: group.clone(),
-                left: left.cloned(),
-                now: there.cloned(),
-                before: before.cloned(),
-            });
-            Verdict::of(there.cloned())
-        };
-        verdicts.insert(key.clone(), verdict);
-    }
-    verdicts
-}
-
-fn hand_over(owner: &Owner, above: &Layer, lowest: &Pair, pair: &Pair) -> Handover {
-    let items = vec![Pair { before: lowest.before.clone(), after: pair.after.clone() }];
-    let found = pair.before.clone();
-    let key = pair.key().cloned().unwrap_or_default();
-    Handover { to: owner.clone(), key, found, changed: Changed { items, order: Vec::new(), ..above.changed.clone() } }
-}
-
-/// What the kernel makes by itself, in its own time, is no decision of somebody's.
-fn is_kernels(group: &Group, before: Option<&Item>, now: Option<&Item>) -> bool {
-    matches!(group, Group::Addrs { v6: true, .. }) && before.or(now).is_some_and(addr::is_kernels)
+/// Who deleted a link or moved it away and stays.
+fn taken_by<'a>(link: u32, layers: &'a [Layer], now: &Snapshot) -> Option<&'a Layer> {
+    let takes = |layer: &&Layer| {
+        let is_name = |pair: &Pair| pair.after.is_none() && pair.before.as_ref().is_some_and(|i| i.label() == "name");
+        layer.stays.is_some() && layer.changed.group == Group::Link(link) && layer.changed.items.iter().any(is_name)
+    };
+    layers.iter().rev().find(takes).filter(|_| !now.names.contains_key(&link))
 }
 
 /// What nobody has to give back because an undo does not take it away, and which may change or follow from what goes: a bridge has the

@@ -129,12 +129,30 @@ pub fn is_made_by_kernel(group: &Group, item: &Item) -> bool {
 }
 
 impl Changed {
+    /// Takes a route that came where another of the same network and metric went to be in the place of that.
+    pub fn in_place(mut self) -> Self {
+        if matches!(self.group, Group::Routes(_)) {
+            let (gone, rest): (Vec<Pair>, Vec<Pair>) = self.items.into_iter().partition(|pair| pair.after.is_none());
+            let (came, mut items): (Vec<Pair>, Vec<Pair>) = rest.into_iter().partition(|pair| pair.before.is_none());
+            let (mut gone, mut came) = (gone.into_iter(), came.into_iter());
+            loop {
+                match (gone.next(), came.next()) {
+                    (None, None) => break,
+                    (Some(old), new) => items.push(Pair { after: new.and_then(|new| new.after), ..old }),
+                    (None, Some(new)) => items.push(new),
+                }
+            }
+            self.items = items;
+        }
+        self
+    }
+
     /// Leaves out what others did after it, whose changes are known: the first of them found what this one left.
     pub fn without(mut self, later: &[&Changed]) -> Self {
         let later: Vec<&Changed> =
             later.iter().copied().filter(|c| c.group == self.group && c.netns == self.netns).collect();
         for pair in &mut self.items {
-            let key = pair.key().cloned();
+            let key = pair.after.as_ref().or(pair.before.as_ref()).map(|item| item.key().clone());
             let next = later.iter().flat_map(|c| &c.items).find(|other| other.key() == key.as_ref());
             if let Some(next) = next {
                 pair.after.clone_from(&next.before);

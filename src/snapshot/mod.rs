@@ -25,4 +25,5 @@ pub mod route;
 pub mod rule;
 pub mod scope;
 pub mod setting;
+mod verdict;
 mod view;

@@ -1,0 +1,125 @@
+//! What becomes of each thing that was changed, by the pile of layers on it.
+
+use std::collections::BTreeMap;
+
+use super::addr;
+use super::aim::{Aim, Decision, Handover, Layer, Owner, Theirs};
+use super::change::{Changed, Pair};
+use super::group::{Group, Item, Key, Snapshot};
+
+/// What becomes of an item.
+pub(super) enum Verdict {
+    Want(Item),
+    Drop,
+}
+
+/// The layers on one thing, from the bottom to the top.
+type Pile<'a> = Vec<(&'a Layer, &'a Pair)>;
+
+/// Judges the things of one group. `heir` is who took its link away and stays: that one gives it back with the link.
+pub(super) fn of(
+    layers: &[&Layer],
+    heir: Option<&Layer>,
+    now: &Snapshot,
+    group: &Group,
+    pending: &[Aim],
+    decision: &mut Decision,
+) -> BTreeMap<Key, Verdict> {
+    let mut verdicts = BTreeMap::new();
+    for pile in piles(layers) {
+        // What the layers that go found, for the one that stays above them.
+        let mut found: Option<&Pair> = None;
+        for (layer, pair) in &pile {
+            match (&layer.stays, found) {
+                (None, _) => found = found.or(Some(pair)),
+                (Some(owner), Some(lowest)) => {
+                    decision.handovers.push(hand_over(owner, layer, lowest, pair));
+                    found = None;
+                }
+                (Some(_), None) => {}
+            }
+        }
+        let (Some(lowest), Some((top_layer, top))) = (found, pile.last()) else { continue };
+        if let Some((heir, owner)) = heir.and_then(|heir| Some((heir, heir.stays.as_ref()?)))
+            && heir.time > top_layer.time
+        {
+            let above = Layer { changed: Changed { group: group.clone(), ..heir.changed.clone() }, ..heir.clone() };
+            let pair = Pair { before: top.after.clone(), after: None };
+            decision.handovers.push(hand_over(owner, &above, lowest, &pair));
+            continue;
+        }
+        let (left, before) = (top.after.as_ref(), lowest.before.as_ref());
+        let Some(key) = left.or(before).map(Item::key) else { continue };
+        let there = now.item(group, key);
+        // An undo that was interrupted will bring it back to what this lab left; it is told to go further.
+        let is_pending = left.is_some_and(|left| pending.iter().any(|aim| aim.wants(group, left)));
+        let is_told = before.or(left).or(there).is_some_and(Item::is_told);
+        let is_back = before.is_some_and(|before| now.item(group, before.key()).is_some_and(|i| i.is_like(before)));
+        let is_ours =
+            is_told || is_like(there, left) || is_like(there, before) || is_back || is_kernels(group, before, there);
+        let verdict = if is_ours || is_pending {
+            decision.given_back.push(Changed {
+                netns: now.netns,
+                group: group.clone(),
+                order: Vec::new(),
+                items: vec![Pair { before: left.cloned(), after: before.cloned() }],
+            });
+            if is_ours { before } else { there }.cloned()
+        } else {
+            decision.theirs.push(Theirs {
+                group: group.clone(),
+                left: left.cloned(),
+                now: there.cloned(),
+                before: before.cloned(),
+            });
+            there.cloned()
+        };
+        // One that was put in the place of another goes when that comes back.
+        if verdict.as_ref().is_none_or(|item| item.key() != key) {
+            verdicts.insert(key.clone(), Verdict::Drop);
+        }
+        if let Some(item) = verdict {
+            verdicts.insert(item.key().clone(), Verdict::Want(item));
+        }
+    }
+    verdicts
+}
+
+/// The layers by the thing that they are on: what has the same key, or was put in the place of what an earlier one left.
+fn piles<'a>(layers: &[&'a Layer]) -> Vec<Pile<'a>> {
+    let mut piles: Vec<Pile<'a>> = Vec::new();
+    for layer in layers {
+        for pair in &layer.changed.items {
+            let Some(key) = pair.key() else { continue };
+            let is_it = |pile: &&mut Pile<'a>| {
+                let top = pile.last().map(|(_, pair)| *pair);
+                top.is_some_and(|top| top.after.as_ref().or(top.before.as_ref()).map(Item::key) == Some(key))
+            };
+            match piles.iter_mut().find(is_it) {
+                Some(pile) => pile.push((layer, pair)),
+                None => piles.push(vec![(layer, pair)]),
+            }
+        }
+    }
+    piles
+}
+
+fn is_like(a: Option<&Item>, b: Option<&Item>) -> bool {
+    match (a, b) {
+        (Some(a), Some(b)) => a.is_like(b),
+        (None, None) => true,
+        _ => false,
+    }
+}
+
+fn hand_over(owner: &Owner, above: &Layer, lowest: &Pair, pair: &Pair) -> Handover {
+    let items = vec![Pair { before: lowest.before.clone(), after: pair.after.clone() }];
+    let found = pair.before.clone();
+    let key = pair.key().or(lowest.key()).cloned().unwrap_or_default();
+    Handover { to: owner.clone(), key, found, changed: Changed { items, order: Vec::new(), ..above.changed.clone() } }
+}
+
+/// What the kernel makes by itself, in its own time, is no decision of somebody's.
+fn is_kernels(group: &Group, before: Option<&Item>, now: Option<&Item>) -> bool {
+    matches!(group, Group::Addrs { v6: true, .. }) && before.or(now).is_some_and(addr::is_kernels)
+}
