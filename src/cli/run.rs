@@ -175,6 +175,7 @@ fn mention_dead(store: &Store, name: &LabName) {
 
 fn succeed(mut lab: Lab, args: &Args, took: Duration) -> Result<u8> {
     lab.close(Outcome::Up)?;
+    lab.finished().into_iter().for_each(out::note);
     let name = lab.name().clone();
     let spaces: Vec<String> =
         lab.objects.named_netns().filter_map(|n| n.name.as_ref().map(ToString::to_string)).collect();

@@ -65,6 +65,8 @@ pub enum Record {
         /// Why.
         error: Box<Diagnostic>,
     },
+    /// The undo has ended, although some of it could not be undone: the next one decides anew.
+    UndoEnded,
     /// The lab has come to rest.
     Closed {
         /// How.

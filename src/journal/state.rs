@@ -111,6 +111,7 @@ impl State {
             Record::UndoFailed { seq, .. } => {
                 self.turn(seq, |p| p == Undoing, Stuck)?;
             }
+            Record::UndoEnded => self.aimed = None,
             Record::Closed { outcome } => self.outcome = Some(outcome),
         }
         Ok(())

@@ -21,21 +21,10 @@ impl Lab {
     /// Decides what the undo of all steps from one on will give back, and writes it down: what it is decided by is about to
     /// change. An undo that was interrupted has decided already.
     pub(super) fn aim(&mut self, from: u64, undoing: &mut Undoing) -> Result<Vec<Aim>> {
-        let others = self.others();
         if let Some(aimed) = self.aimed.clone().filter(|aimed| aimed.from == from) {
-            let aims = self.followed(&others, aimed.aims);
-            // Others may have decided since, by what this undo has not given back yet.
-            let mut given_back = Vec::new();
-            for aim in &aims {
-                if self.context().exists(aim.scope.netns) {
-                    let now = read::read(&mut self.kernel, &aim.scope);
-                    given_back.extend(now.iter().flat_map(|now| aim.changes(now)));
-                }
-            }
             // It may have been killed before it had told them.
             self.hand_over(&aimed.handed)?;
-            self.hand_over(&self.tells(&others, &given_back))?;
-            return Ok(aims);
+            return Ok(aimed.aims);
         }
         let steps: Vec<(u64, Step)> = self.steps.iter().filter(|(seq, _)| *seq >= from).cloned().collect();
         let mut scopes: BTreeMap<NetnsCookie, Scope> = BTreeMap::new();
@@ -49,13 +38,13 @@ impl Lab {
                 }
             }
             if step.is_unfinished() {
-                for seen in &step.seen {
-                    let changes = self.changes_of_unfinished(&step.action, seen)?;
-                    fresh.extend(changes.into_iter().map(|changed| Layer { stays: None, time: seen.time, changed }));
-                }
+                // It may have happened, and whatever has changed in its reach is taken to be its doing.
+                let time = step.seen.first().map_or(0, |seen| seen.time);
+                let changes = self.changes(&step.seen)?;
+                fresh.extend(changes.into_iter().map(|changed| Layer { stays: None, time, changed }));
             }
         }
-        for handover in self.handed(&others).iter().filter(|h| steps.iter().any(|(seq, _)| *seq == h.to.seq)) {
+        for handover in self.handed().iter().filter(|h| steps.iter().any(|(seq, _)| *seq == h.to.seq)) {
             let netns = handover.changed.netns;
             let goes = self.objects.made_netns_at(netns).is_some_and(|made| made >= from);
             if !goes && self.context().exists(netns) {
@@ -71,9 +60,8 @@ impl Lab {
             let mut layers = self.layers(netns, from);
             layers.extend(fresh.iter().filter(|l| l.changed.netns == netns).cloned());
             layers.sort_by_key(|layer| layer.time);
-            let fates = Fates { pending: others.pending(netns), ..self.fates(netns, &steps) };
-            let (aim, Decision { handovers, theirs, given_back }) = decide(&layers, &now, scope, &fates);
-            handed.extend(self.tells(&others, &given_back));
+            let fates = self.fates(netns, &steps);
+            let (aim, Decision { handovers, theirs }) = decide(&layers, &now, scope, &fates);
             undoing.theirs.extend(theirs.iter().map(|t| self.sentence(netns, &now.names, t)));
             handed.extend(handovers);
             aims.push(aim);

@@ -25,7 +25,6 @@ impl Lab {
         undoing: &mut Undoing,
     ) -> Result<Vec<Lack>> {
         let mut places: BTreeMap<NetnsCookie, Place> = BTreeMap::new();
-        let others = self.others();
         let mut handovers = Vec::new();
         let mut rest = Vec::new();
         for mut lack in lacks {
@@ -41,9 +40,9 @@ impl Lab {
             let order = order.map_or_else(Vec::new, |(_, items)| items.iter().map(|i| i.key().clone()).collect());
             let was_bare = lack.missing.is_empty() && lack.surplus.is_empty();
             let mut way = |item: &Item, is_missing: bool| {
-                let layer = place.in_the_way(&lack.group, item).and_then(|layer| layer.stays.clone());
-                let pending = || others.pending_at(netns, &needs(&lack.group, item));
-                let Some(to) = layer.or_else(pending) else { return false };
+                let Some(to) = place.in_the_way(&lack.group, item).and_then(|layer| layer.stays.clone()) else {
+                    return false;
+                };
                 let there = place.now.item(&lack.group, item.key()).cloned();
                 let pair = Pair { before: is_missing.then(|| item.clone()), after: there.clone() };
                 let changed = Changed { netns, group: lack.group.clone(), order: order.clone(), items: vec![pair] };

@@ -20,9 +20,11 @@ pub mod refuse;
 pub mod rollback;
 pub mod route;
 pub mod told;
+mod turn;
 mod watch;
 pub mod wire;
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use crate::action::holders::Holders;
@@ -63,6 +65,10 @@ pub struct Lab {
     steps: Vec<(u64, Step)>,
     savepoints: Vec<u64>,
     aimed: Option<Aimed>,
+    /// The labs that are not waited for: they wait for this one, or it was tried.
+    passed: BTreeSet<LabName>,
+    /// What was finished for others, a sentence each.
+    finished: Vec<String>,
     listener: Option<Listener>,
     _lock: LabLock,
 }

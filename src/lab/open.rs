@@ -1,5 +1,6 @@
 //! How a lab begins and comes to rest: its folder, lock and journal.
 
+use std::collections::BTreeSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::Lab;
@@ -94,6 +95,8 @@ impl Lab {
             steps: Vec::new(),
             savepoints: Vec::new(),
             aimed: None,
+            passed: BTreeSet::new(),
+            finished: Vec::new(),
             listener: None,
             _lock: lock,
         }

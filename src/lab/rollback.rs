@@ -120,7 +120,8 @@ impl Lab {
     fn take_back(&mut self, to: Savepoint, undoing: &mut Undoing) -> Result<()> {
         let open = || self.steps.iter().filter(|(seq, s)| *seq >= to.0 && s.phase.is_open());
         let watched: Vec<u64> = open().filter(|(_, s)| !s.seen.is_empty()).map(|(seq, _)| *seq).collect();
-        let _turn = if watched.is_empty() { None } else { Some(self.store.turn()?) };
+        let _turn = if watched.is_empty() { None } else { Some(self.turn()?) };
+        undoing.theirs.append(&mut self.finished());
         let plan = plan(&self.steps[self.steps.partition_point(|(seq, _)| *seq < to.0)..], &self.objects);
         if !watched.is_empty() {
             // Before other labs are told what was there before them: a lab that was killed after that is not up any more.
@@ -158,8 +159,10 @@ impl Lab {
         if !is_stuck {
             undoing.count += covered.len();
             self.mark_undone(&covered)?;
-            self.aimed = None;
+        } else if self.aimed.is_some() {
+            self.log.write(&Record::UndoEnded)?;
         }
+        self.aimed = None;
         self.savepoints.retain(|p| *p <= to.0);
         self.steps.retain(|(_, s)| s.phase.is_open());
         Ok(())

@@ -33,7 +33,7 @@ impl Lab {
         if !touches.iter().any(|touch| self.is_watched(touch)) {
             return Ok(Watch::default());
         }
-        let turn = self.store.turn()?;
+        let turn = self.turn()?;
         let seen = self.look(&touches)?;
         Ok(Watch { seen, _turn: Some(turn) })
     }
@@ -77,29 +77,6 @@ impl Lab {
             changes.extend(changed.into_iter().map(Changed::in_place));
         }
         Ok(changes)
-    }
-
-    /// What an action did that was begun and not finished: it may have happened, and whatever has changed in its reach is taken
-    /// to be its doing, but for what other labs are known to have done since.
-    pub(super) fn changes_of_unfinished(&mut self, action: &Action, seen: &Seen) -> Result<Vec<Changed>> {
-        let netns = seen.scope.netns;
-        if !self.context().exists(netns) {
-            return Ok(Vec::new());
-        }
-        let after = read::read(&mut self.kernel, &seen.scope).map_err(cannot_look)?;
-        let mut before = seen.snapshot();
-        let others = self.others();
-        for told in self.told(&others) {
-            before.follow(&told, &after);
-        }
-        if !matches!(action, Action::LinkDel(_) | Action::LinkMove(_)) {
-            // No other action makes a link go: one that went was taken down by whoever made it.
-            before.forget_links(|index| !after.names.contains_key(&index));
-        }
-        let layers = self.layers_of_others(&others, netns);
-        let later: Vec<&Changed> = layers.iter().filter(|l| l.time > seen.time).map(|l| &l.changed).collect();
-        let changes = between(&before, &after, &seen.scope.holds).into_iter().map(|c| c.in_place().without(&later));
-        Ok(changes.filter(|c| !c.items.is_empty()).collect())
     }
 
     /// The same as what an action left.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::change::{Changed, Pair, leads_over};
 use super::group::{Group, Item, Key, Snapshot, attribute};
+use super::link::MCAST_SNOOPING;
 use super::neigh;
 use super::scope::Scope;
 use super::setting::ACCEPT_DAD;
@@ -95,80 +96,12 @@ pub struct Decision {
     pub handovers: Vec<Handover>,
     /// What is left to others.
     pub theirs: Vec<Theirs>,
-    /// What will be otherwise than the lab left it, as it was left and as it will be.
-    pub given_back: Vec<Changed>,
 }
 
 impl Aim {
-    /// Whether this very thing is wanted.
-    pub(super) fn wants(&self, group: &Group, item: &Item) -> bool {
-        self.wanted.iter().any(|(g, items)| g == group && items.iter().any(|i| i.is_like(item)))
-    }
-
     /// Whether a macvlan is made anew.
     fn is_remade(&self, link: u32) -> bool {
         self.remade.iter().any(|(index, _)| *index == link)
-    }
-
-    /// What it will change of what there is now.
-    pub fn changes(&self, now: &Snapshot) -> Vec<Changed> {
-        let mut changes = Vec::new();
-        let mut change = |group: &Group, before: Option<Item>, after: Option<Item>| {
-            let (netns, order) = (now.netns, Vec::new());
-            changes.push(Changed { netns, group: group.clone(), order, items: vec![Pair { before, after }] });
-        };
-        for (group, keys) in &self.gone {
-            for item in keys.iter().filter_map(|key| now.item(group, key)) {
-                change(group, Some(item.clone()), None);
-            }
-        }
-        for (group, items) in &self.wanted {
-            for item in items.iter().filter(|item| !item.is_told()) {
-                let there = now.item(group, item.key());
-                if there.is_none_or(|there| !there.is_like(item)) {
-                    change(group, there.cloned(), Some(item.clone()));
-                }
-            }
-        }
-        changes
-    }
-
-    /// Takes in what an undo under this one had to leave to it.
-    pub fn want(&mut self, changed: &Changed) {
-        if changed.netns != self.scope.netns {
-            return;
-        }
-        for pair in &changed.items {
-            let Some(key) = pair.key() else { continue };
-            self.scope.include(&changed.group, key);
-            let of = self.wanted.iter_mut().find(|(group, _)| *group == changed.group);
-            match (&pair.before, of) {
-                (Some(item), Some((_, wanted))) if !wanted.iter().any(|w| w.key() == key) => wanted.push(item.clone()),
-                (Some(item), None) => self.wanted.push((changed.group.clone(), vec![item.clone()])),
-                (Some(_), Some(_)) => {}
-                (None, _) => self.gone.push((changed.group.clone(), vec![key.clone()])),
-            }
-        }
-    }
-
-    /// Follows an undo under this one, which was interrupted after it had been decided: where that gave back something else
-    /// than what this one wants because of it, that is wanted now.
-    pub fn follow(&mut self, changed: &Changed) {
-        if changed.netns != self.scope.netns {
-            return;
-        }
-        for pair in &changed.items {
-            let Some(left) = &pair.before else { continue };
-            let Some((_, wanted)) = self.wanted.iter_mut().find(|(group, _)| *group == changed.group) else { continue };
-            let Some(at) = wanted.iter().position(|item| item.is_like(left)) else { continue };
-            match &pair.after {
-                Some(after) => wanted[at] = after.clone(),
-                None => {
-                    let key = wanted.remove(at).key().clone();
-                    self.gone.push((changed.group.clone(), vec![key]));
-                }
-            }
-        }
     }
 }
 
@@ -179,8 +112,6 @@ pub struct Fates {
     pub going: BTreeSet<u32>,
     /// They come back by being moved, not by being made; each with its ifindex where it is.
     pub moved: BTreeMap<u32, u32>,
-    /// What other undos aim at in the same namespace, which were interrupted and will be taken up again.
-    pub pending: Vec<Aim>,
 }
 
 /// Decides for one namespace. `layers` are in the order in which they were made.
@@ -205,7 +136,7 @@ pub fn decide(layers: &[Layer], now: &Snapshot, scope: Scope, fates: &Fates) -> 
         }
         let own: Vec<&Layer> = layers.iter().filter(|l| l.changed.group == *group).collect();
         let heir = group.link().and_then(|link| taken_by(link, layers, now));
-        let mut verdicts = verdict::of(&own, heir, now, group, &fates.pending, &mut decision);
+        let mut verdicts = verdict::of(&own, heir, now, group, &mut decision);
         let mut wanted: Vec<Item> = Vec::new();
         let mut gone = Vec::new();
         let order = own.iter().find(|l| l.stays.is_none()).map_or(&[][..], |l| l.changed.order.as_slice());
@@ -221,6 +152,8 @@ pub fn decide(layers: &[Layer], now: &Snapshot, scope: Scope, fates: &Fates) -> 
                 Some(Verdict::Want(item)) => wanted.push(item),
                 Some(Verdict::Drop) => gone.push(item.key().clone()),
                 None if order.contains(item.key()) => {}
+                // The undo may set a link down for a moment to change it.
+                None if item.label() == "up" && own.iter().any(|l| l.stays.is_none()) => wanted.push(item.clone()),
                 None if follows(group, item) && !group.link().is_some_and(|l| aim.is_remade(l)) => {}
                 None => wanted.push(item.clone()),
             }
@@ -295,8 +228,9 @@ fn taken_by<'a>(link: u32, layers: &'a [Layer], now: &Snapshot) -> Option<&'a La
 /// MAC of one of its ports.
 fn follows(group: &Group, item: &Item) -> bool {
     match group {
-        Group::Link(_) => !item.is_told(),
-        // The undo itself changes these: the one for a while, the other with each carrier and each MTU.
+        // The undo switches the snooping of bridges off for a moment.
+        Group::Link(_) => !item.is_told() && item.label() != MCAST_SNOOPING,
+        // It changes these, too: the one for a while, the other with each carrier and each MTU.
         Group::Settings(_) => !matches!(item.label().as_str(), ACCEPT_DAD | "ipv6/conf/mtu"),
         _ => false,
     }

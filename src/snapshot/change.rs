@@ -77,39 +77,6 @@ impl Seen {
     }
 }
 
-impl Snapshot {
-    /// Follows what another lab's undo did since: what was as that lab left it is as it gave it back. What came by it is taken
-    /// in if it is there `now`, or it would seem to have come by a change.
-    pub fn follow(&mut self, changed: &Changed, now: &Snapshot) {
-        for pair in changed.items.iter().filter(|_| changed.netns == self.netns) {
-            let items = self.groups.entry(changed.group.clone()).or_default();
-            match (&pair.before, &pair.after) {
-                (Some(left), after) => {
-                    if let Some(at) = items.iter().position(|item| item.is_like(left)) {
-                        items.splice(at..=at, after.clone());
-                    }
-                }
-                (None, Some(after)) if now.items(&changed.group).iter().any(|i| i.is_like(after)) => {
-                    if !items.iter().any(|item| item.key() == after.key()) {
-                        items.push(after.clone());
-                    }
-                }
-                (None, _) => {}
-            }
-        }
-        self.groups.retain(|_, items| !items.is_empty());
-    }
-
-    /// Leaves out links with all that belongs to them or leads over them.
-    pub fn forget_links(&mut self, is_gone: impl Fn(u32) -> bool) {
-        self.groups.retain(|group, _| !group.link().is_some_and(&is_gone));
-        for (group, items) in &mut self.groups {
-            items.retain(|item| !leads_over(group, item).into_iter().any(&is_gone));
-        }
-        self.groups.retain(|_, items| !items.is_empty());
-    }
-}
-
 /// The links that a route or a nexthop object leads over.
 pub fn leads_over(group: &Group, item: &Item) -> BTreeSet<u32> {
     match group {
@@ -144,25 +111,6 @@ impl Changed {
             }
             self.items = items;
         }
-        self
-    }
-
-    /// Leaves out what others did after it, whose changes are known: the first of them found what this one left.
-    pub fn without(mut self, later: &[&Changed]) -> Self {
-        let later: Vec<&Changed> =
-            later.iter().copied().filter(|c| c.group == self.group && c.netns == self.netns).collect();
-        for pair in &mut self.items {
-            let key = pair.after.as_ref().or(pair.before.as_ref()).map(|item| item.key().clone());
-            let next = later.iter().flat_map(|c| &c.items).find(|other| other.key() == key.as_ref());
-            if let Some(next) = next {
-                pair.after.clone_from(&next.before);
-            }
-        }
-        self.items.retain(|pair| match (&pair.before, &pair.after) {
-            (Some(before), Some(after)) => !before.is_like(after),
-            (None, None) => false,
-            _ => true,
-        });
         self
     }
 }

@@ -241,6 +241,8 @@ fn infos(link: &Raw) -> Vec<Item> {
     items
 }
 
+/// The name of `IFLA_BR_MCAST_SNOOPING` among the items.
+pub(super) const MCAST_SNOOPING: &str = "data:23";
 /// `IFLA_BRPORT_*` that can be set.
 const PORT_OPTIONS: [u16; 24] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 25, 27, 28, 29, 30, 31, 32, 33, 34, 39, 40, 43, 44];
 const PORT_STATE: u16 = 1;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::aim::Aim;
 use super::group::{Group, Item, Key, Of, attribute};
+use super::link::MCAST_SNOOPING;
 use super::setting::{self, ACCEPT_DAD};
 use super::view::View;
 use super::{link, make, read};
@@ -129,7 +130,6 @@ impl Work<'_> {
     /// Has bridges that lost their IPv6 listen to the group of all snoopers again, which they do only when their snooping or
     /// they themselves are switched on (net/bridge/br_multicast.c).
     fn wake_snoopers(&mut self, lacks: &[Lack]) -> Result<(), KernelError> {
-        const MCAST_SNOOPING: &str = "data:23";
         let aims = self.aims;
         for aim in aims {
             let view = self.view(aim)?;

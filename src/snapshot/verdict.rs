@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::addr;
-use super::aim::{Aim, Decision, Handover, Layer, Owner, Theirs};
+use super::aim::{Decision, Handover, Layer, Owner, Theirs};
 use super::change::{Changed, Pair};
 use super::group::{Group, Item, Key, Snapshot};
 
@@ -22,7 +22,6 @@ pub(super) fn of(
     heir: Option<&Layer>,
     now: &Snapshot,
     group: &Group,
-    pending: &[Aim],
     decision: &mut Decision,
 ) -> BTreeMap<Key, Verdict> {
     let mut verdicts = BTreeMap::new();
@@ -51,20 +50,12 @@ pub(super) fn of(
         let (left, before) = (top.after.as_ref(), lowest.before.as_ref());
         let Some(key) = left.or(before).map(Item::key) else { continue };
         let there = now.item(group, key);
-        // An undo that was interrupted will bring it back to what this lab left; it is told to go further.
-        let is_pending = left.is_some_and(|left| pending.iter().any(|aim| aim.wants(group, left)));
         let is_told = before.or(left).or(there).is_some_and(Item::is_told);
         let is_back = before.is_some_and(|before| now.item(group, before.key()).is_some_and(|i| i.is_like(before)));
         let is_ours =
             is_told || is_like(there, left) || is_like(there, before) || is_back || is_kernels(group, before, there);
-        let verdict = if is_ours || is_pending {
-            decision.given_back.push(Changed {
-                netns: now.netns,
-                group: group.clone(),
-                order: Vec::new(),
-                items: vec![Pair { before: left.cloned(), after: before.cloned() }],
-            });
-            if is_ours { before } else { there }.cloned()
+        let verdict = if is_ours {
+            before
         } else {
             decision.theirs.push(Theirs {
                 group: group.clone(),
@@ -72,14 +63,14 @@ pub(super) fn of(
                 now: there.cloned(),
                 before: before.cloned(),
             });
-            there.cloned()
+            there
         };
         // One that was put in the place of another goes when that comes back.
-        if verdict.as_ref().is_none_or(|item| item.key() != key) {
+        if verdict.is_none_or(|item| item.key() != key) {
             verdicts.insert(key.clone(), Verdict::Drop);
         }
         if let Some(item) = verdict {
-            verdicts.insert(item.key().clone(), Verdict::Want(item));
+            verdicts.insert(item.key().clone(), Verdict::Want(item.clone()));
         }
     }
     verdicts
