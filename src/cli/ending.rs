@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 use super::fail;
 use super::out::{self, Paint};
 use crate::diag::{Code, Diagnostic};
-use crate::lab::proof::Difference;
 use crate::lab::rollback::{Ending, Leftover};
 use crate::types::name::LabName;
 
@@ -26,8 +25,11 @@ pub fn print(lab: &LabName, ending: &Ending, quiet: bool, json: bool) -> u8 {
     for sentence in &undoing.theirs {
         out::note(format!("  left alone: {sentence}"));
     }
+    for sentence in &undoing.notes {
+        out::note(format!("  {sentence}"));
+    }
     if ending.is_complete() {
-        print_differences(ending.differences.as_deref(), quiet);
+        print_differences(ending, quiet);
     } else {
         print_incomplete(lab, ending);
     }
@@ -46,10 +48,11 @@ pub fn code(ending: &Ending) -> u8 {
 /// How many differences are printed: who changed more than that knows it.
 const SHOWN: usize = 20;
 
-fn print_differences(differences: Option<&[Difference]>, quiet: bool) {
-    match differences {
+fn print_differences(ending: &Ending, quiet: bool) {
+    match ending.differences.as_deref() {
         Some([]) if quiet => {}
-        Some([]) => out::line(out::paint("host unchanged", Paint::Green)),
+        Some([]) if ending.undoing.theirs.is_empty() => out::line(out::paint("host unchanged", Paint::Green)),
+        Some([]) => out::line("host otherwise unchanged"),
         Some(differences) => {
             out::note("host changed since the lab began, but not by this lab:");
             for difference in differences.iter().take(SHOWN) {
@@ -117,6 +120,7 @@ pub fn value(lab: &LabName, ending: &Ending, code: u8) -> Value {
         "complete": ending.is_complete(),
         "steps": undoing.count,
         "left_alone": undoing.theirs,
+        "notes": undoing.notes,
         "differences": differences,
         "leftovers": leftovers,
         "interrupted": undoing.interrupted,

@@ -62,7 +62,21 @@ impl Lab {
             layers.sort_by_key(|layer| layer.time);
             let fates = self.fates(netns, &steps);
             let (aim, Decision { handovers, theirs }) = decide(&layers, &now, scope, &fates);
-            undoing.theirs.extend(theirs.iter().map(|t| self.sentence(netns, &now.names, t)));
+            let mut names = now.names.clone();
+            let known = steps.iter().flat_map(|(_, step)| &step.seen).filter(|seen| seen.scope.netns == netns);
+            for (index, name) in known.flat_map(|seen| &seen.names) {
+                names.entry(*index).or_insert_with(|| name.clone());
+            }
+            for theirs in theirs {
+                let gone = theirs.group.link().filter(|link| !now.names.contains_key(link));
+                let sentence = match gone.and_then(|link| names.get(&link)) {
+                    Some(link) => format!("{link} was deleted since"),
+                    None => self.sentence(netns, &names, &theirs),
+                };
+                if !undoing.theirs.contains(&sentence) {
+                    undoing.theirs.push(sentence);
+                }
+            }
             handed.extend(handovers);
             aims.push(aim);
         }
@@ -192,7 +206,12 @@ impl Lab {
                 None => format!("{thing} was set to {left:?} by the lab and is {now:?} now"),
             },
             _ if theirs.now.is_none() => format!("{thing} was taken away since"),
-            _ if theirs.left.is_none() => format!("{thing} was put back by somebody since"),
+            _ if theirs.left.is_none() => match &theirs.before {
+                Some(before) if before.key() != item.key() => {
+                    format!("{} was replaced by {thing} since", self.thing(netns, names, group, before))
+                }
+                _ => format!("{thing} was put back by somebody since"),
+            },
             _ => format!("{thing} was changed since"),
         }
     }

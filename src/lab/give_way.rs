@@ -1,13 +1,13 @@
 //! Giving way: what cannot be given back while somebody else's change stands is left to that, or told.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::Lab;
 use super::rollback::Undoing;
 use crate::diag::Result;
 use crate::kernel::space::NetnsCookie;
 use crate::snapshot::aim::{Aim, Handover, Layer};
-use crate::snapshot::change::{Changed, Pair, is_made_by_kernel, leads_over};
+use crate::snapshot::change::{Changed, Pair, is_made_by_kernel, needs};
 use crate::snapshot::group::{Group, Item, Of, Snapshot};
 use crate::snapshot::read;
 use crate::snapshot::restore::Lack;
@@ -56,12 +56,12 @@ impl Lab {
                 .partition(|item| !place.is_own(&lack.group, item) && place.is_off(&lack.group, item));
             lack.missing = missing;
             let lost: Vec<Item> = lost;
-            undoing.theirs.extend(lost.iter().filter_map(|item| self.lost(netns, &place.now, &lack.group, item)));
+            undoing.notes.extend(lost.iter().filter_map(|item| self.lost(netns, &place.now, &lack.group, item)));
             if was_bare || !lack.missing.is_empty() || !lack.surplus.is_empty() {
                 rest.push(lack);
             }
         }
-        undoing.theirs.extend(self.left_to(&handovers, &places));
+        undoing.notes.extend(self.left_to(&handovers, &places));
         self.hand_over(&handovers)?;
         Ok(rest)
     }
@@ -126,11 +126,4 @@ impl Place {
     fn is_off(&self, group: &Group, item: &Item) -> bool {
         needs(group, item).into_iter().any(|link| self.now.attribute(link, "up").is_some_and(|up| up == "0"))
     }
-}
-
-/// The links without which a thing cannot be.
-fn needs(group: &Group, item: &Item) -> BTreeSet<u32> {
-    let mut links = leads_over(group, item);
-    links.extend(group.link());
-    links
 }

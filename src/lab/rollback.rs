@@ -27,6 +27,8 @@ pub struct Undoing {
     pub leftovers: Vec<Leftover>,
     /// What somebody changed since, which was left alone: one sentence each.
     pub theirs: Vec<String>,
+    /// What else has to be known: one sentence each.
+    pub notes: Vec<String>,
     /// The signal that ended it before its end.
     pub interrupted: Option<i32>,
     /// Why the journal could not be written any more.
@@ -39,6 +41,7 @@ impl Undoing {
         self.count += other.count;
         self.leftovers = other.leftovers;
         self.theirs.extend(other.theirs);
+        self.notes.extend(other.notes);
         self.interrupted = other.interrupted;
         self.broken = other.broken;
     }
@@ -121,7 +124,7 @@ impl Lab {
         let open = || self.steps.iter().filter(|(seq, s)| *seq >= to.0 && s.phase.is_open());
         let watched: Vec<u64> = open().filter(|(_, s)| !s.seen.is_empty()).map(|(seq, _)| *seq).collect();
         let _turn = if watched.is_empty() { None } else { Some(self.turn()?) };
-        undoing.theirs.append(&mut self.finished());
+        undoing.notes.append(&mut self.finished());
         let plan = plan(&self.steps[self.steps.partition_point(|(seq, _)| *seq < to.0)..], &self.objects);
         if !watched.is_empty() {
             // Before other labs are told what was there before them: a lab that was killed after that is not up any more.

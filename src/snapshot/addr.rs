@@ -1,6 +1,6 @@
 //! Addresses of links, in the kernel's order.
 
-use super::group::{Group, Item, Key, Life};
+use super::group::{Group, Item, Life};
 use crate::diag::KernelError;
 use crate::kernel::netlink::Socket;
 use crate::kernel::raw::{Attribute, Bytes, Raw};
@@ -13,6 +13,7 @@ const AF_INET6: u8 = 10;
 /// `IFA_*` of linux/if_addr.h.
 const ADDRESS: u16 = 1;
 const LOCAL: u16 = 2;
+const LABEL: u16 = 3;
 const CACHEINFO: u16 = 6;
 const FLAGS: u16 = 8;
 const PROTO: u16 = 11;
@@ -120,6 +121,15 @@ pub fn take(item: &Item) -> Option<Raw> {
     Some(raw)
 }
 
+/// Changes the label of an address, if it is the one that is given.
+pub fn relabel(item: &mut Item, from: &str, to: &str) {
+    let Some(mut raw) = Raw::read(RTM_NEWADDR, &item.value.0) else { return };
+    for label in raw.attributes.iter_mut().filter(|a| a.kind == LABEL && a.string() == from) {
+        *label = Attribute::text(LABEL, to);
+    }
+    item.value = Bytes(raw.payload());
+}
+
 /// Which addresses have to go and which to come so that the list is as wanted, in this order each.
 ///
 /// The kernel puts a new IPv4 address behind the others and a new IPv6 one before those of its scope. So what already
@@ -132,12 +142,4 @@ pub fn steps(v6: bool, now: &[Item], wanted: &[Item]) -> (Vec<Item>, Vec<Item>) 
     // Secondary addresses go before their primary one, which would take them along.
     let gone = now[kept..].iter().rev().cloned().collect();
     (gone, wanted[kept..].to_vec())
-}
-
-/// The name of the item for an address, for those who look for it.
-pub fn key(local: &[u8], length: u8, address: Option<&[u8]>) -> Key {
-    let mut name = vec![length];
-    name.extend(local);
-    name.extend(address.unwrap_or_default());
-    Bytes(name)
 }

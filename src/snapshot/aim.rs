@@ -8,13 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::change::{Changed, Pair, leads_over};
+use super::change::{Changed, Pair, is_made_by_kernel, leads_over, needs};
 use super::group::{Group, Item, Key, Snapshot, attribute};
 use super::link::MCAST_SNOOPING;
-use super::neigh;
 use super::scope::Scope;
 use super::setting::ACCEPT_DAD;
 use super::verdict::{self, Verdict};
+use super::{addr, neigh};
 use crate::types::name::LabName;
 
 /// One change of one group, by this lab's undo or by somebody who stays.
@@ -135,8 +135,18 @@ pub fn decide(layers: &[Layer], now: &Snapshot, scope: Scope, fates: &Fates) -> 
             continue;
         }
         let own: Vec<&Layer> = layers.iter().filter(|l| l.changed.group == *group).collect();
-        let heir = group.link().and_then(|link| taken_by(link, layers, now));
+        let heir = |item: &Item| needs(group, item).into_iter().find_map(|link| taken_by(link, layers, now));
         let mut verdicts = verdict::of(&own, heir, now, group, &mut decision);
+        // The kernel made the route to a network anew with the next address in it, until the first comes back.
+        let comes_back: Vec<BTreeSet<u32>> = verdicts
+            .values()
+            .filter_map(|verdict| match verdict {
+                Verdict::Want(item) if matches!(group, Group::Routes(_)) && is_made_by_kernel(group, item) => {
+                    Some(leads_over(group, item))
+                }
+                _ => None,
+            })
+            .collect();
         let mut wanted: Vec<Item> = Vec::new();
         let mut gone = Vec::new();
         let order = own.iter().find(|l| l.stays.is_none()).map_or(&[][..], |l| l.changed.order.as_slice());
@@ -152,6 +162,7 @@ pub fn decide(layers: &[Layer], now: &Snapshot, scope: Scope, fates: &Fates) -> 
                 Some(Verdict::Want(item)) => wanted.push(item),
                 Some(Verdict::Drop) => gone.push(item.key().clone()),
                 None if order.contains(item.key()) => {}
+                None if is_made_by_kernel(group, item) && comes_back.contains(&leads_over(group, item)) => {}
                 // The undo may set a link down for a moment to change it.
                 None if item.label() == "up" && own.iter().any(|l| l.stays.is_none()) => wanted.push(item.clone()),
                 None if follows(group, item) && !group.link().is_some_and(|l| aim.is_remade(l)) => {}
@@ -164,7 +175,17 @@ pub fn decide(layers: &[Layer], now: &Snapshot, scope: Scope, fates: &Fates) -> 
                 Verdict::Drop => gone.push(key),
             }
         }
-        wanted.retain(|item| leads_over(group, item).is_disjoint(&fates.going));
+        let is_there = |link: &u32| {
+            !fates.going.contains(link)
+                && (now.names.contains_key(link) || aim.made.contains(link) || fates.moved.contains_key(link))
+        };
+        wanted.retain(|item| leads_over(group, item).iter().all(is_there));
+        if let Group::Addrs { link, v6: false } = group
+            && let Some((from, to)) = renamed(*link, layers, &aim)
+        {
+            // An address is labelled with the name that its link had when it was put there.
+            wanted.iter_mut().for_each(|item| addr::relabel(item, &from, &to));
+        }
         if let Group::Fdb(index) = group
             && !aim.made.contains(index)
             && !fates.moved.contains_key(index)
@@ -213,6 +234,15 @@ fn macvlans_on(moved: &BTreeMap<u32, u32>, now: &Snapshot) -> Vec<(u32, u32)> {
     };
     let links = now.groups.iter().filter(|(group, _)| matches!(group, Group::Link(_)));
     links.filter_map(|(group, items)| Some((group.link()?, below(items)?))).collect()
+}
+
+/// What the undone steps called a link, and what it will be called.
+fn renamed(link: u32, layers: &[Layer], aim: &Aim) -> Option<(String, String)> {
+    let own = layers.iter().rev().filter(|l| l.stays.is_none() && l.changed.group == Group::Link(link));
+    let name = own.flat_map(|l| &l.changed.items).find(|pair| pair.key().is_some_and(|key| key.0 == b"name"));
+    let left = name?.after.as_ref()?.value.as_text();
+    let (_, wanted) = aim.wanted.iter().find(|(group, _)| *group == Group::Link(link))?;
+    attribute(wanted, "name").map(|name| (left, name))
 }
 
 /// Who deleted a link or moved it away and stays.

@@ -86,6 +86,13 @@ pub fn leads_over(group: &Group, item: &Item) -> BTreeSet<u32> {
     }
 }
 
+/// The links without which a thing cannot be.
+pub fn needs(group: &Group, item: &Item) -> BTreeSet<u32> {
+    let mut links = leads_over(group, item);
+    links.extend(group.link());
+    links
+}
+
 /// What the kernel makes by itself: a link-local address, the route to a network that an address is in.
 pub fn is_made_by_kernel(group: &Group, item: &Item) -> bool {
     match group {

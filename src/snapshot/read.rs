@@ -44,6 +44,16 @@ pub fn read_around(kernel: &mut Kernel, scope: &mut Scope) -> Result<Snapshot, K
 pub fn read_all(kernel: &mut Kernel, scope: &mut Scope) -> Result<Snapshot, KernelError> {
     let links = dump_links(kernel, scope)?;
     scope.links = links.iter().map(link::index).collect();
+    let gone = || KernelError::new("RTM_GETLINK", libc::ENOENT);
+    let socket = kernel.socket(scope.netns).ok_or_else(gone)?;
+    if scope.tables.contains(&Table::Routes) {
+        // Some lead over no link: those that refuse.
+        let routes = route::dump(socket)?;
+        scope.groups.extend(routes.iter().filter(|r| !route::is_derived(r)).map(|r| Group::Routes(route::key(r))));
+    }
+    if scope.tables.contains(&Table::Rules) {
+        scope.groups.extend(rule::dump(socket)?.iter().map(rule::group));
+    }
     within(kernel, scope, &links)
 }
 

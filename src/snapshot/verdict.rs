@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::addr;
 use super::aim::{Decision, Handover, Layer, Owner, Theirs};
-use super::change::{Changed, Pair};
-use super::group::{Group, Item, Key, Snapshot};
+use super::change::{Changed, Pair, is_made_by_kernel};
+use super::group::{Group, Item, Key, Of, Snapshot};
 
 /// What becomes of an item.
 pub(super) enum Verdict {
@@ -16,10 +16,11 @@ pub(super) enum Verdict {
 /// The layers on one thing, from the bottom to the top.
 type Pile<'a> = Vec<(&'a Layer, &'a Pair)>;
 
-/// Judges the things of one group. `heir` is who took its link away and stays: that one gives it back with the link.
-pub(super) fn of(
-    layers: &[&Layer],
-    heir: Option<&Layer>,
+/// Judges the things of one group. `heir` tells who took away a link that a thing needs and stays: that one gives it back
+/// with the link.
+pub(super) fn of<'a>(
+    layers: &[&'a Layer],
+    heir: impl Fn(&Item) -> Option<&'a Layer>,
     now: &Snapshot,
     group: &Group,
     decision: &mut Decision,
@@ -39,7 +40,8 @@ pub(super) fn of(
             }
         }
         let (Some(lowest), Some((top_layer, top))) = (found, pile.last()) else { continue };
-        if let Some((heir, owner)) = heir.and_then(|heir| Some((heir, heir.stays.as_ref()?)))
+        if let Some((heir, owner)) =
+            lowest.before.as_ref().and_then(&heir).and_then(|heir| Some((heir, heir.stays.as_ref()?)))
             && heir.time > top_layer.time
         {
             let above = Layer { changed: Changed { group: group.clone(), ..heir.changed.clone() }, ..heir.clone() };
@@ -52,17 +54,34 @@ pub(super) fn of(
         let there = now.item(group, key);
         let is_told = before.or(left).or(there).is_some_and(Item::is_told);
         let is_back = before.is_some_and(|before| now.item(group, before.key()).is_some_and(|i| i.is_like(before)));
-        let is_ours =
-            is_told || is_like(there, left) || is_like(there, before) || is_back || is_kernels(group, before, there);
+        let usurper = usurper(&pile, group, now, left).filter(|_| !is_back);
+        if let (Some(usurper), Some(before)) = (usurper, before) {
+            decision.theirs.push(Theirs {
+                group: group.clone(),
+                left: None,
+                now: Some(usurper.clone()),
+                before: Some(before.clone()),
+            });
+            continue;
+        }
+        let is_ours = is_told
+            || is_like(there, left)
+            || is_like(there, before)
+            || is_back
+            || is_kernels(group, before, there)
+            || (is_fresh(group, left) && !follows_mtu(key));
         let verdict = if is_ours {
             before
         } else {
-            decision.theirs.push(Theirs {
-                group: group.clone(),
-                left: left.cloned(),
-                now: there.cloned(),
-                before: before.cloned(),
-            });
+            // That one follows the MTU of its link, which is told.
+            if !follows_mtu(key) {
+                decision.theirs.push(Theirs {
+                    group: group.clone(),
+                    left: left.cloned(),
+                    now: there.cloned(),
+                    before: before.cloned(),
+                });
+            }
             there
         };
         // One that was put in the place of another goes when that comes back.
@@ -108,6 +127,30 @@ fn hand_over(owner: &Owner, above: &Layer, lowest: &Pair, pair: &Pair) -> Handov
     let found = pair.before.clone();
     let key = pair.key().or(lowest.key()).cloned().unwrap_or_default();
     Handover { to: owner.clone(), key, found, changed: Changed { items, order: Vec::new(), ..above.changed.clone() } }
+}
+
+/// The IPv4 route that somebody put where the lab had taken one away: there is place for one only, unless it is appended.
+fn usurper<'a>(pile: &Pile<'_>, group: &Group, now: &'a Snapshot, left: Option<&Item>) -> Option<&'a Item> {
+    if !matches!(group, Group::Routes(route) if !route.v6) || left.is_some() {
+        return None;
+    }
+    let was_there = |item: &&Item| {
+        let own = |layer: &Layer| {
+            let mut items = layer.changed.items.iter().flat_map(|pair| pair.before.iter().chain(&pair.after));
+            layer.changed.order.contains(item.key()) || items.any(|own| own.key() == item.key())
+        };
+        pile.iter().any(|(layer, _)| own(layer))
+    };
+    now.items(group).iter().find(|item| !was_there(item) && !is_made_by_kernel(group, item))
+}
+
+/// A setting that went with the IPv6 of its link and came back with it is as the kernel makes it, and nobody's wish.
+fn is_fresh(group: &Group, left: Option<&Item>) -> bool {
+    matches!(group, Group::Settings(Of::Link(_))) && left.is_none()
+}
+
+fn follows_mtu(key: &Key) -> bool {
+    key.0 == b"ipv6/conf/mtu"
 }
 
 /// What the kernel makes by itself, in its own time, is no decision of somebody's.
