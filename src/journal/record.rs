@@ -65,7 +65,8 @@ pub enum Record {
         /// Why.
         error: Box<Diagnostic>,
     },
-    /// The undo has ended, although some of it could not be undone: the next one decides anew.
+    /// The undo has ended, although some of it could not be undone. The next one takes it up again, that of a stretch with all
+    /// that was done before.
     UndoEnded,
     /// The lab has come to rest.
     Closed {
@@ -79,6 +80,9 @@ pub enum Record {
 pub struct Aimed {
     /// The first of the steps that it takes back.
     pub from: u64,
+    /// When, in nanoseconds since the boot.
+    #[serde(default)]
+    pub time: u64,
     /// What will be there.
     pub aims: Vec<Aim>,
     /// What other labs have to know from now on. They read it here until it lies beside their own journals, so that all of it

@@ -16,6 +16,8 @@ pub struct State {
     pub steps: BTreeMap<u64, Step>,
     /// What an undo that was begun is going to give back, and from which step on it undoes.
     pub aimed: Option<Aimed>,
+    /// Whether that undo was neither finished nor given up.
+    pub is_half_done: bool,
     /// How the lab came to rest, if it did and nothing was done since.
     pub outcome: Option<Outcome>,
 }
@@ -94,7 +96,10 @@ impl State {
             Record::Failed { seq, .. } => {
                 self.turn(seq, |p| p == Started, Failed)?;
             }
-            Record::Aimed(aimed) => self.aimed = Some(aimed),
+            Record::Aimed(aimed) => {
+                self.is_half_done = true;
+                self.aimed = Some(aimed);
+            }
             Record::UndoStarted { seqs } => {
                 self.outcome = None;
                 for seq in seqs {
@@ -107,11 +112,15 @@ impl State {
                 }
                 let is_left = |from: u64| self.steps.range(from..).any(|(_, step)| step.phase.is_open());
                 self.aimed = self.aimed.take().filter(|aimed| is_left(aimed.from));
+                self.is_half_done &= self.aimed.is_some();
             }
             Record::UndoFailed { seq, .. } => {
                 self.turn(seq, |p| p == Undoing, Stuck)?;
             }
-            Record::UndoEnded => self.aimed = None,
+            Record::UndoEnded => {
+                self.is_half_done = false;
+                self.aimed = self.aimed.take().filter(|aimed| aimed.from == 0);
+            }
             Record::Closed { outcome } => self.outcome = Some(outcome),
         }
         Ok(())

@@ -10,6 +10,7 @@ use crate::diag::{Code, Diagnostic, Result};
 use crate::journal::record::{Aimed, Record};
 use crate::journal::state::Step;
 use crate::kernel::link::{self, LinkKey};
+use crate::kernel::process;
 use crate::kernel::space::NetnsCookie;
 use crate::snapshot::aim::{Aim, Decision, Fates, Layer, Theirs, decide};
 use crate::snapshot::group::{Group, Item};
@@ -21,7 +22,7 @@ impl Lab {
     /// Decides what the undo of all steps from one on will give back, and writes it down: what it is decided by is about to
     /// change. An undo that was interrupted has decided already.
     pub(super) fn aim(&mut self, from: u64, undoing: &mut Undoing) -> Result<Vec<Aim>> {
-        if let Some(aimed) = self.aimed.clone().filter(|aimed| aimed.from == from) {
+        if let Some(aimed) = self.aimed.clone().filter(|aimed| aimed.from == from && !self.is_outdated(aimed)) {
             // It may have been killed before it had told them.
             self.hand_over(&aimed.handed)?;
             return Ok(aimed.aims);
@@ -81,12 +82,19 @@ impl Lab {
             aims.push(aim);
         }
         if !aims.is_empty() {
-            let aimed = Aimed { from, aims: aims.clone(), handed };
+            let aimed = Aimed { from, time: process::since_boot_nanos(), aims: aims.clone(), handed };
             self.log.write(&Record::Aimed(aimed.clone()))?;
             self.hand_over(&aimed.handed)?;
             self.aimed = Some(aimed);
         }
         Ok(aims)
+    }
+
+    /// Whether other labs have changed or left something since an undo was decided, which then got stuck.
+    fn is_outdated(&self, aimed: &Aimed) -> bool {
+        let others = self.others();
+        let changed = |aim: &Aim| self.layers_of_others(&others, aim.scope.netns).iter().any(|l| l.time > aimed.time);
+        self.handed().iter().any(|h| h.time > aimed.time) || aimed.aims.iter().any(changed)
     }
 
     /// Gives it back, and notes what could not be with the steps that changed it.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::Lab;
 use super::rollback::Undoing;
 use crate::diag::Result;
+use crate::kernel::process;
 use crate::kernel::space::NetnsCookie;
 use crate::snapshot::aim::{Aim, Handover, Layer};
 use crate::snapshot::change::{Changed, Pair, is_made_by_kernel, needs};
@@ -46,7 +47,13 @@ impl Lab {
                 let there = place.now.item(&lack.group, item.key()).cloned();
                 let pair = Pair { before: is_missing.then(|| item.clone()), after: there.clone() };
                 let changed = Changed { netns, group: lack.group.clone(), order: order.clone(), items: vec![pair] };
-                handovers.push(Handover { to, key: item.key().clone(), changed, found: there });
+                handovers.push(Handover {
+                    to,
+                    time: process::since_boot_nanos(),
+                    key: item.key().clone(),
+                    changed,
+                    found: there,
+                });
                 true
             };
             lack.surplus.retain(|item| !way(item, false));

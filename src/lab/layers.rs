@@ -99,7 +99,7 @@ impl Others {
     /// Those that were killed in the middle of a change of what was there before, or of its undo.
     pub(super) fn half_done(&self) -> Vec<LabName> {
         let is_unfinished = |step: &Step| step.is_unfinished() && step.phase.is_open() && !step.seen.is_empty();
-        let is_half_done = |state: &State| state.aimed.is_some() || state.steps.values().any(is_unfinished);
+        let is_half_done = |state: &State| state.is_half_done || state.steps.values().any(is_unfinished);
         self.0.iter().filter(|(_, state)| is_half_done(state)).map(|(header, _)| header.lab.clone()).collect()
     }
 }

@@ -162,10 +162,11 @@ impl Lab {
         if !is_stuck {
             undoing.count += covered.len();
             self.mark_undone(&covered)?;
-        } else if self.aimed.is_some() {
+            self.aimed = None;
+        } else if let Some(aimed) = self.aimed.take() {
             self.log.write(&Record::UndoEnded)?;
+            self.aimed = Some(aimed).filter(|aimed| aimed.from == 0);
         }
-        self.aimed = None;
         self.savepoints.retain(|p| *p <= to.0);
         self.steps.retain(|(_, s)| s.phase.is_open());
         Ok(())

@@ -67,6 +67,9 @@ pub struct Aim {
 pub struct Handover {
     /// The step that gets it.
     pub to: Owner,
+    /// When, in nanoseconds since the boot.
+    #[serde(default)]
+    pub time: u64,
     /// The item.
     pub key: Key,
     /// Its namespace and group, and what it was before all that go.
@@ -184,7 +187,8 @@ pub fn decide(layers: &[Layer], now: &Snapshot, scope: Scope, fates: &Fates) -> 
             && let Some((from, to)) = renamed(*link, layers, &aim)
         {
             // An address is labelled with the name that its link had when it was put there.
-            wanted.iter_mut().for_each(|item| addr::relabel(item, &from, &to));
+            let is_labs = |item: &Item| own.iter().flat_map(|l| &l.changed.items).any(|p| p.key() == Some(item.key()));
+            wanted.iter_mut().filter(|i| !is_labs(i)).for_each(|item| addr::relabel(item, &from, &to));
         }
         if let Group::Fdb(index) = group
             && !aim.made.contains(index)

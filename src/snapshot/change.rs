@@ -137,9 +137,11 @@ pub fn between(before: &Snapshot, after: &Snapshot, holds: &[(Group, Key)]) -> V
             // Only some of these were looked at, and a setting does not go by itself.
             let is_partial = matches!(group, Group::Settings(Of::All | Of::Default | Of::Netns));
             let differs = match (&pair.before, &pair.after) {
-                // By whom it names as its other end a wire is made again, by its number a port is plugged in.
+                // By whom it names as its other end a wire is made again, by its number a port is plugged in, and what a
+                // bridge had from its ports it may have to be given.
                 (Some(a), Some(b)) => {
-                    !a.is_like(b) && (!a.is_told() || matches!(a.label().as_str(), "~link" | "~portno"))
+                    !a.is_like(b)
+                        && (!a.is_told() || matches!(a.label().as_str(), "~link" | "~portno" | "~mac" | "~mtu"))
                 }
                 (None, None) => false,
                 _ => !is_partial,

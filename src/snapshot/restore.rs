@@ -318,7 +318,7 @@ impl Work<'_> {
                 } else if let Some(borrowed) = wanted.iter().find(|i| i.label() == format!("~{label}")) {
                     // What a bridge had from its ports was chosen; set as it was it is as if it had it from them again.
                     let item = Item { name: Some(key), ..borrowed.clone() };
-                    todo.push((link::turn(&label, &kind), 0, index, kind.clone(), item));
+                    todo.push((link::turn("mac", &kind), 0, index, kind.clone(), item));
                 }
             }
         }
@@ -333,8 +333,8 @@ impl Work<'_> {
         // Ports get the lowest free number, so they are plugged in in the order of their numbers.
         todo.sort_by_key(|(turn, port, index, ..)| (*turn, *port, *index));
         for (_, _, index, kind, item) in todo {
-            // A bridge may have taken the MAC of a port by itself meanwhile.
-            if item.label() == "mac" && kind == "bridge" && self.has(view, index, &item) {
+            // A bridge may have taken it from its ports meanwhile.
+            if matches!(item.label().as_str(), "mac" | "mtu") && kind == "bridge" && self.has(view, index, &item) {
                 continue;
             }
             let Some(message) = link::set(index, &item, &kind) else { continue };

@@ -6,6 +6,7 @@ use super::addr;
 use super::aim::{Decision, Handover, Layer, Owner, Theirs};
 use super::change::{Changed, Pair, is_made_by_kernel};
 use super::group::{Group, Item, Key, Of, Snapshot};
+use crate::kernel::process;
 
 /// What becomes of an item.
 pub(super) enum Verdict {
@@ -101,12 +102,16 @@ fn piles<'a>(layers: &[&'a Layer]) -> Vec<Pile<'a>> {
     for layer in layers {
         for pair in &layer.changed.items {
             let Some(key) = pair.key() else { continue };
-            let is_it = |pile: &&mut Pile<'a>| {
-                let top = pile.last().map(|(_, pair)| *pair);
-                top.is_some_and(|top| top.after.as_ref().or(top.before.as_ref()).map(Item::key) == Some(key))
+            let top = |pile: &Pile<'a>| pile.last().map(|(_, pair)| *pair);
+            let is_it = |pile: &Pile<'a>| {
+                top(pile).is_some_and(|top| top.after.as_ref().or(top.before.as_ref()).map(Item::key) == Some(key))
             };
-            match piles.iter_mut().find(is_it) {
-                Some(pile) => pile.push((layer, pair)),
+            // A route where one was taken away is in the place of that.
+            let is_free = |pile: &Pile<'a>| top(pile).is_some_and(|top| top.after.is_none() && top.before.is_some());
+            let fills = pair.before.is_none() && is_place(&layer.changed.group);
+            let pile = piles.iter().position(is_it).or_else(|| piles.iter().position(is_free).filter(|_| fills));
+            match pile {
+                Some(pile) => piles[pile].push((layer, pair)),
                 None => piles.push(vec![(layer, pair)]),
             }
         }
@@ -126,12 +131,19 @@ fn hand_over(owner: &Owner, above: &Layer, lowest: &Pair, pair: &Pair) -> Handov
     let items = vec![Pair { before: lowest.before.clone(), after: pair.after.clone() }];
     let found = pair.before.clone();
     let key = pair.key().or(lowest.key()).cloned().unwrap_or_default();
-    Handover { to: owner.clone(), key, found, changed: Changed { items, order: Vec::new(), ..above.changed.clone() } }
+    let time = process::since_boot_nanos();
+    Handover {
+        to: owner.clone(),
+        time,
+        key,
+        found,
+        changed: Changed { items, order: Vec::new(), ..above.changed.clone() },
+    }
 }
 
-/// The IPv4 route that somebody put where the lab had taken one away: there is place for one only, unless it is appended.
+/// The route that somebody put where the lab had taken one away.
 fn usurper<'a>(pile: &Pile<'_>, group: &Group, now: &'a Snapshot, left: Option<&Item>) -> Option<&'a Item> {
-    if !matches!(group, Group::Routes(route) if !route.v6) || left.is_some() {
+    if !is_place(group) || left.is_some() {
         return None;
     }
     let was_there = |item: &&Item| {
@@ -142,6 +154,11 @@ fn usurper<'a>(pile: &Pile<'_>, group: &Group, now: &'a Snapshot, left: Option<&
         pile.iter().any(|(layer, _)| own(layer))
     };
     now.items(group).iter().find(|item| !was_there(item) && !is_made_by_kernel(group, item))
+}
+
+/// Whether there is place for one thing only in a group, unless others are put beside it on purpose: IPv4 routes.
+fn is_place(group: &Group) -> bool {
+    matches!(group, Group::Routes(route) if !route.v6)
 }
 
 /// A setting that went with the IPv6 of its link and came back with it is as the kernel makes it, and nobody's wish.
