@@ -1,4 +1,5 @@
-//! The multicast MACs that a link was told to listen to by hand (`ip maddr add`), which only /proc and ioctl(2) know.
+//! The multicast MACs that a link was told to listen to by hand (`ip maddr add`), and the links that listen as IPv6 routers:
+//! what only /proc and ioctl(2) know.
 #![allow(unsafe_code)] // ioctl(2) has no safe form.
 #![allow(missing_docs, unreachable_pub)] // The functions that the ioctl macros write have no docs.
 
@@ -19,13 +20,34 @@ mod ioctl {
     nix::ioctl_write_ptr_bad!(del, 0x8932, libc::ifreq);
 }
 
-/// All of a namespace, each with its link's ifindex.
+/// What the links of a namespace listen to.
+#[derive(Debug, Default)]
+pub struct Listening {
+    /// The MACs that were given by hand, each with its link's ifindex.
+    pub by_hand: Vec<(u32, Mac)>,
+    /// The links that are in the group of all routers on the host itself (`ff01::2`). A link joins it when its forwarding is
+    /// switched on, and not when it begins with it (net/ipv6/addrconf.c, `dev_forward_change`, `ipv6_add_dev`).
+    pub routers: Vec<u32>,
+}
+
+/// All of a namespace.
 ///
 /// # Errors
 /// Those of setns(2).
-pub fn read(netns: BorrowedFd<'_>) -> io::Result<Vec<(u32, Mac)>> {
-    let text = netns::within(netns, || fs::read_to_string("/proc/thread-self/net/dev_mcast").unwrap_or_default())?;
-    Ok(text.lines().filter_map(entry).collect())
+pub fn read(netns: BorrowedFd<'_>) -> io::Result<Listening> {
+    let file = |name: &str| fs::read_to_string(format!("/proc/thread-self/net/{name}")).unwrap_or_default();
+    let (macs, groups) = netns::within(netns, || (file("dev_mcast"), file("igmp6")))?;
+    Ok(Listening {
+        by_hand: macs.lines().filter_map(entry).collect(),
+        routers: groups.lines().filter_map(router).collect(),
+    })
+}
+
+/// Ifindex, name, and the group.
+fn router(line: &str) -> Option<u32> {
+    let mut words = line.split_whitespace();
+    let index = words.next()?.parse().ok()?;
+    (words.nth(1)? == "ff010000000000000000000000000002").then_some(index)
 }
 
 /// Ifindex, name, users, how often by hand, and the MAC.
@@ -78,6 +100,8 @@ mod tests {
         assert_eq!(entry("7    v0   1     1     01005e000077").unwrap().0, 7);
         assert_eq!(entry("7    v0   1     1     01005e000077").unwrap().1.to_string(), "01:00:5e:00:00:77");
         assert_eq!(entry("7    v0   1     0     01005e000077"), None);
+        assert_eq!(router("7    v0              ff010000000000000000000000000002     1 00000008 0"), Some(7));
+        assert_eq!(router("7    v0              ff020000000000000000000000000002     1 00000008 0"), None);
         assert_eq!(entry("7    v0   1"), None);
     }
 }

@@ -2,16 +2,19 @@
 
 use netlink_packet_core::{NLM_F_APPEND, NLM_F_CREATE, NLM_F_REPLACE};
 
-use super::group::{Group, Item};
+use super::group::{Group, Item, Of};
+use super::read::ROUTERS;
 use super::restore::Work;
 use super::view::View;
-use super::{addr, link, mdb, neigh, nexthop, qdisc, route, rule};
+use super::{addr, link, mdb, neigh, nexthop, qdisc, route, rule, setting};
 use crate::diag::KernelError;
 use crate::kernel::multicast;
 use crate::kernel::process;
 use crate::kernel::raw::Raw;
 use crate::types::mac::Mac;
 use crate::types::name::IfName;
+
+const FORWARDING6: &str = "ipv6/conf/forwarding";
 
 impl Work<'_> {
     /// The options of bridge ports, after the carriers: the cost of a port follows its speed unless somebody chose it.
@@ -129,13 +132,23 @@ impl Work<'_> {
             let surplus = view.surplus(&group);
             let gone = surplus.iter().filter_map(|key| view.now.item(&group, key)).map(|item| (item.clone(), false));
             let come = view.missing(&group, &view.target(&group)).into_iter().map(|item| (item, true));
-            let mut errors = Vec::new();
+            let (mut errors, mut failed) = (Vec::new(), Vec::new());
             for (item, listen) in gone.chain(come) {
+                if item.label() == ROUTERS {
+                    // It joins them when its forwarding is switched on.
+                    let Some(of) = group.link().map(Of::Link) else { continue };
+                    for value in ["0", "1"] {
+                        let written = setting::write(fd, of, FORWARDING6, value, &view.now.names);
+                        failed.extend(written.err());
+                    }
+                    continue;
+                }
                 let Some(mac) = Mac::from_bytes(&item.value.0) else { continue };
                 errors.extend(multicast::set(fd, &name, mac, listen).err());
             }
-            for error in errors {
-                self.blame(view, &group, KernelError::from_io("SIOCADDMULTI", &error));
+            failed.extend(errors.iter().map(|error| KernelError::from_io("SIOCADDMULTI", error)));
+            for error in failed {
+                self.blame(view, &group, error);
             }
         }
     }

@@ -11,13 +11,16 @@ use crate::kernel::process;
 use crate::kernel::raw::{Bytes, Raw};
 use crate::kernel::space::{Kernel, NetnsCookie};
 
+/// What stands in [`Group::Maddrs`] for a link in the groups of all IPv6 routers.
+pub(super) const ROUTERS: &str = "ff01::2";
+
 /// Looks at all that a scope holds. It does not grow: what is near by now was perhaps not looked at before.
 ///
 /// # Errors
 /// The kernel's answer; `ENOENT` if the namespace has not been opened.
 pub fn read(kernel: &mut Kernel, scope: &Scope) -> Result<Snapshot, KernelError> {
     let links = dump_links(kernel, scope)?;
-    within(kernel, scope, &links)
+    within(kernel, scope, &links, false)
 }
 
 /// Looks at all that a change can reach: the scope grows by the links that feel what happens to those in it, and by the routes
@@ -30,7 +33,7 @@ pub fn read_around(kernel: &mut Kernel, scope: &mut Scope) -> Result<Snapshot, K
     if scope.tables.contains(&Table::Links) {
         link::around(&links, scope);
     }
-    let snapshot = within(kernel, scope, &links)?;
+    let snapshot = within(kernel, scope, &links, true)?;
     let routes =
         snapshot.groups.keys().filter_map(|g| if let Group::Routes(key) = g { Some(key.clone()) } else { None });
     scope.seen.extend(routes);
@@ -54,7 +57,7 @@ pub fn read_all(kernel: &mut Kernel, scope: &mut Scope) -> Result<Snapshot, Kern
     if scope.tables.contains(&Table::Rules) {
         scope.groups.extend(rule::dump(socket)?.iter().map(rule::group));
     }
-    within(kernel, scope, &links)
+    within(kernel, scope, &links, false)
 }
 
 fn dump_links(kernel: &mut Kernel, scope: &Scope) -> Result<Vec<Raw>, KernelError> {
@@ -70,7 +73,9 @@ fn dump_links(kernel: &mut Kernel, scope: &Scope) -> Result<Vec<Raw>, KernelErro
     link::dump(socket)
 }
 
-fn within(kernel: &mut Kernel, scope: &Scope, links: &[Raw]) -> Result<Snapshot, KernelError> {
+/// With `grows`, of a route that is meant all are that differ from it by their order only. Later only of those that were seen
+/// then are: others may have been there, unseen.
+fn within(kernel: &mut Kernel, scope: &Scope, links: &[Raw], grows: bool) -> Result<Snapshot, KernelError> {
     let gone = || KernelError::new("RTM_GETLINK", libc::ENOENT);
     let now = process::since_boot();
     let mut groups: BTreeMap<Group, Vec<Item>> = BTreeMap::new();
@@ -95,7 +100,10 @@ fn within(kernel: &mut Kernel, scope: &Scope, links: &[Raw]) -> Result<Snapshot,
     if scope.tables.contains(&Table::Links) {
         let fd = kernel.fd(scope.netns).ok_or_else(gone)?;
         let all = multicast::read(fd).map_err(|e| KernelError::from_io("setns", &e))?;
-        for (index, mac) in all.into_iter().filter(|(index, _)| scope.links.contains(index)) {
+        for index in all.routers.into_iter().filter(|index| scope.links.contains(index)) {
+            groups.entry(Group::Maddrs(index)).or_default().push(Item::named(ROUTERS, ROUTERS));
+        }
+        for (index, mac) in all.by_hand.into_iter().filter(|(index, _)| scope.links.contains(index)) {
             groups.entry(Group::Maddrs(index)).or_default().push(Item {
                 name: Some(Bytes::text(mac.to_string())),
                 value: Bytes(mac.bytes().to_vec()),
@@ -125,12 +133,11 @@ fn within(kernel: &mut Kernel, scope: &Scope, links: &[Raw]) -> Result<Snapshot,
     if scope.tables.contains(&Table::Routes) {
         let routes = route::dump(socket)?;
         let meant = |r: &Raw| route::uses(r, &scope.links, &own_addrs, &own_nexthops) && !route::is_derived(r);
-        let mut keys: BTreeSet<_> = routes.iter().filter(|r| meant(r)).map(route::key).map(Group::Routes).collect();
-        keys.extend(scope.seen.iter().cloned().map(Group::Routes));
+        let mut keys: BTreeSet<_> = scope.seen.iter().cloned().map(Group::Routes).collect();
+        keys.extend(routes.iter().filter(|r| grows && meant(r)).map(route::key).map(Group::Routes));
         for route in &routes {
             let group = Group::Routes(route::key(route));
-            // Of a group that is meant all are, for their order.
-            if scope.groups.contains(&group) || (keys.contains(&group) && !route::is_derived(route)) {
+            if scope.groups.contains(&group) || (keys.contains(&group) && !route::is_derived(route)) || meant(route) {
                 put(group, route::item(route, now));
             }
         }

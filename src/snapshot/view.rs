@@ -6,6 +6,7 @@ use super::addr;
 use super::aim::Aim;
 use super::change::is_made_by_kernel;
 use super::group::{Group, Item, Key, Snapshot, attribute};
+use super::read::ROUTERS;
 use super::restore::Lack;
 use super::scope::Table;
 use crate::diag::KernelError;
@@ -91,7 +92,8 @@ impl View<'_> {
     pub(super) fn surplus(&self, group: &Group) -> Vec<Key> {
         let mut keys: Vec<Key> =
             self.aim.gone.iter().filter(|(g, _)| g == group).flat_map(|(_, k)| k.clone()).collect();
-        keys.retain(|key| self.now.item(group, key).is_some());
+        // A link that has joined the groups of routers leaves them with its forwarding alone.
+        keys.retain(|key| self.now.item(group, key).is_some() && key.0 != ROUTERS.as_bytes());
         if self.has_kernels_surplus(group) {
             let wanted = self.wanted(group);
             let is_surplus = |i: &&Item| is_made_by_kernel(group, i) && !wanted.iter().any(|w| w.key() == i.key());
