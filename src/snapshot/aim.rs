@@ -14,7 +14,7 @@ use super::link::MCAST_SNOOPING;
 use super::scope::Scope;
 use super::setting::ACCEPT_DAD;
 use super::verdict::{self, Verdict};
-use super::{addr, neigh};
+use super::{addr, neigh, route};
 use crate::types::name::LabName;
 
 /// One change of one group, by this lab's undo or by somebody who stays.
@@ -102,6 +102,14 @@ pub struct Decision {
 }
 
 impl Aim {
+    /// Whether the address goes that a route was made for.
+    fn drops_source(&self, route: &Item) -> bool {
+        let Some((link, address)) = route::source(route) else { return false };
+        let group = Group::Addrs { link, v6: false };
+        let gone = self.gone.iter().filter(|(g, _)| *g == group).flat_map(|(_, keys)| keys);
+        gone.filter_map(|key| key.0.get(1..5)).any(|gone| gone == address)
+    }
+
     /// Whether a macvlan is made anew.
     fn is_remade(&self, link: u32) -> bool {
         self.remade.iter().any(|(index, _)| *index == link)
@@ -166,6 +174,7 @@ pub fn decide(layers: &[Layer], now: &Snapshot, scope: Scope, fates: &Fates) -> 
                 Some(Verdict::Drop) => gone.push(item.key().clone()),
                 None if order.contains(item.key()) => {}
                 None if is_made_by_kernel(group, item) && comes_back.contains(&leads_over(group, item)) => {}
+                None if is_made_by_kernel(group, item) && aim.drops_source(item) => {}
                 // The undo may set a link down for a moment to change it.
                 None if item.label() == "up" && own.iter().any(|l| l.stays.is_none()) => wanted.push(item.clone()),
                 None if follows(group, item) && !group.link().is_some_and(|l| aim.is_remade(l)) => {}

@@ -65,6 +65,25 @@ pub fn index(link: &Raw) -> u32 {
     link.header_u32(4)
 }
 
+/// Whether somebody has set it up.
+pub fn is_up(link: &Raw) -> bool {
+    link.header_u32(8) & 1 != 0
+}
+
+/// How it is called that a link which is down receives an address nevertheless, since that was put there while it was down.
+pub fn received(address: &[u8]) -> String {
+    let digits: Vec<String> = address.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{RECEIVED}{}", digits.concat())
+}
+
+/// What such names begin with.
+pub const RECEIVED: &str = "received:";
+
+/// The name of the item among the addresses.
+pub fn is_received(received: &Item, address: &Item) -> bool {
+    address.key().0.get(1..17).is_some_and(|bytes| received.label() == self::received(bytes))
+}
+
 /// The name of a link.
 pub fn name(link: &Raw) -> String {
     link.get(IFNAME).map_or_else(String::new, Attribute::string)

@@ -3,6 +3,7 @@
 use netlink_packet_core::{NLM_F_APPEND, NLM_F_CREATE, NLM_F_REPLACE};
 
 use super::group::{Group, Item, Of};
+use super::link::RECEIVED;
 use super::read::ROUTERS;
 use super::restore::Work;
 use super::view::View;
@@ -132,7 +133,7 @@ impl Work<'_> {
             let surplus = view.surplus(&group);
             let gone = surplus.iter().filter_map(|key| view.now.item(&group, key)).map(|item| (item.clone(), false));
             let come = view.missing(&group, &view.target(&group)).into_iter().map(|item| (item, true));
-            let (mut errors, mut failed) = (Vec::new(), Vec::new());
+            let (mut errors, mut failed, mut received) = (Vec::new(), Vec::new(), Vec::new());
             for (item, listen) in gone.chain(come) {
                 if item.label() == ROUTERS {
                     // It joins them when its forwarding is switched on.
@@ -143,12 +144,34 @@ impl Work<'_> {
                     }
                     continue;
                 }
+                if item.label().starts_with(RECEIVED) {
+                    received.push(item);
+                    continue;
+                }
                 let Some(mac) = Mac::from_bytes(&item.value.0) else { continue };
                 errors.extend(multicast::set(fd, &name, mac, listen).err());
+            }
+            for item in received {
+                self.renew_address(view, &group, &item);
             }
             failed.extend(errors.iter().map(|error| KernelError::from_io("SIOCADDMULTI", error)));
             for error in failed {
                 self.blame(view, &group, error);
+            }
+        }
+    }
+
+    /// An IPv6 address that stayed on a link which was set down (`keep_addr_on_down`) is not received any more; put there
+    /// anew it is.
+    fn renew_address(&mut self, view: &View<'_>, group: &Group, received: &Item) {
+        let Some(link) = group.link() else { return };
+        let group = Group::Addrs { link, v6: true };
+        for item in view.wanted(&group).iter().filter(|item| link::is_received(received, item)) {
+            if let Some(message) = addr::take(item) {
+                self.send(view, &group, &message, 0);
+            }
+            if let Some(message) = addr::put(item, process::since_boot()) {
+                self.send(view, &group, &message, NLM_F_CREATE | NLM_F_REPLACE);
             }
         }
     }

@@ -135,9 +135,23 @@ fn within(kernel: &mut Kernel, scope: &Scope, links: &[Raw], grows: bool) -> Res
         let meant = |r: &Raw| route::uses(r, &scope.links, &own_addrs, &own_nexthops) && !route::is_derived(r);
         let mut keys: BTreeSet<_> = scope.seen.iter().cloned().map(Group::Routes).collect();
         keys.extend(routes.iter().filter(|r| grows && meant(r)).map(route::key).map(Group::Routes));
+        if grows {
+            let shared = route::shared(&routes);
+            let own = routes.iter().filter(|r| route::uses(r, &scope.links, &own_addrs, &own_nexthops)).map(route::key);
+            keys.extend(own.filter(|key| shared.contains(key)).map(Group::Routes));
+        }
+        let is_down = |index: u32| links.iter().any(|l| link::index(l) == index && !link::is_up(l));
+        for (index, address) in routes.iter().filter_map(route::received) {
+            if scope.links.contains(&index) && is_down(index) {
+                put(Group::Maddrs(index), Item::named(link::received(&address), ""));
+            }
+        }
         for route in &routes {
             let group = Group::Routes(route::key(route));
-            if scope.groups.contains(&group) || (keys.contains(&group) && !route::is_derived(route)) || meant(route) {
+            if scope.groups.contains(&group)
+                || meant(route)
+                || (keys.contains(&group) && !(route::is_derived(route) && route::is_v6(route)))
+            {
                 put(group, route::item(route, now));
             }
         }

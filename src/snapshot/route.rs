@@ -33,6 +33,7 @@ const F_ONLINK: u32 = 4;
 /// A copy that the kernel made for one receiver.
 const RTM_F_CLONED: u32 = 0x200;
 const TABLE_LOCAL: u32 = 255;
+const RTN_LOCAL: u8 = 2;
 const PROT_KERNEL: u8 = 2;
 /// How fast the clock runs in which IPv6 tells the age of routes (`USER_HZ`).
 const TICKS_PER_SECOND: u64 = 100;
@@ -52,6 +53,11 @@ pub fn dump(socket: &mut Socket) -> Result<Vec<Raw>, KernelError> {
     Ok(routes)
 }
 
+/// Whether it is one of IPv6.
+pub fn is_v6(route: &Raw) -> bool {
+    route.header[0] == AF_INET6
+}
+
 fn table(route: &Raw) -> u32 {
     route.get(TABLE).and_then(Attribute::number).unwrap_or_else(|| u32::from(route.header[4]))
 }
@@ -65,6 +71,19 @@ pub fn is_kernels(route: &Raw) -> bool {
 /// the networks of IPv4 addresses are looked at, since their order among others means something.
 pub fn is_derived(route: &Raw) -> bool {
     is_kernels(route) && (route.header[0] == AF_INET6 || table(route) == TABLE_LOCAL)
+}
+
+/// Those of IPv4 that come and go with addresses of several links: which of them the kernel uses is told by their order.
+pub fn shared(routes: &[Raw]) -> BTreeSet<RouteKey> {
+    let mut once = BTreeSet::new();
+    let derived = routes.iter().filter(|r| r.header[0] == AF_INET && is_derived(r)).map(key);
+    derived.filter(|key| !once.insert(key.clone())).collect()
+}
+
+/// Where an address of a link is received: the link and the address, of what IPv6 has in the `local` table.
+pub fn received(route: &Raw) -> Option<(u32, Vec<u8>)> {
+    let is_it = route.header[0] == AF_INET6 && route.header[7] == RTN_LOCAL && table(route) == TABLE_LOCAL;
+    Some((route.get(OIF).and_then(Attribute::number)?, route.get(DST)?.value.clone())).filter(|_| is_it)
 }
 
 /// The group that a route belongs to.
@@ -149,6 +168,12 @@ pub fn links(item: &Item) -> BTreeSet<u32> {
         });
     }
     links
+}
+
+/// The link and the address that a route follows from.
+pub fn source(item: &Item) -> Option<(u32, Vec<u8>)> {
+    let route = Raw::read(RTM_NEWROUTE, &item.value.0)?;
+    Some((route.get(OIF).and_then(Attribute::number)?, route.get(PREFSRC)?.value.clone()))
 }
 
 /// Whether the kernel made it for the network of an address.

@@ -6,6 +6,7 @@ use super::addr;
 use super::aim::Aim;
 use super::change::is_made_by_kernel;
 use super::group::{Group, Item, Key, Snapshot, attribute};
+use super::link::RECEIVED;
 use super::read::ROUTERS;
 use super::restore::Lack;
 use super::scope::Table;
@@ -79,7 +80,9 @@ impl View<'_> {
             Some(now) => !now.is_like(item),
             None => !matches!(group, Group::Settings(_)),
         };
-        target.iter().filter(|i| !i.is_told()).filter(is_missing).cloned().collect()
+        let is_up = || group.link().and_then(|link| self.now.attribute(link, "up")).is_some_and(|up| up == "1");
+        let is_moot = |item: &Item| item.label().starts_with(RECEIVED) && is_up();
+        target.iter().filter(|i| !i.is_told() && !is_moot(i)).filter(is_missing).cloned().collect()
     }
 
     /// Nothing can be set on a link that is not there; that it is not is said by its own group.
@@ -92,8 +95,10 @@ impl View<'_> {
     pub(super) fn surplus(&self, group: &Group) -> Vec<Key> {
         let mut keys: Vec<Key> =
             self.aim.gone.iter().filter(|(g, _)| g == group).flat_map(|(_, k)| k.clone()).collect();
-        // A link that has joined the groups of routers leaves them with its forwarding alone.
-        keys.retain(|key| self.now.item(group, key).is_some() && key.0 != ROUTERS.as_bytes());
+        // A link that has joined the groups of routers leaves them with its forwarding alone; and what it receives although it
+        // is down goes when it has been up.
+        let is_lasting = |key: &Key| key.0 == ROUTERS.as_bytes() || key.0.starts_with(RECEIVED.as_bytes());
+        keys.retain(|key| self.now.item(group, key).is_some() && !is_lasting(key));
         if self.has_kernels_surplus(group) {
             let wanted = self.wanted(group);
             let is_surplus = |i: &&Item| is_made_by_kernel(group, i) && !wanted.iter().any(|w| w.key() == i.key());

@@ -151,7 +151,8 @@ impl World {
             let (old, new) = (self.lists.get(key).unwrap_or(&none), now.lists.get(key).unwrap_or(&none));
             let (gone, come) = (without(old, new), without(new, old));
             if gone.is_empty() && come.is_empty() && old != new {
-                lines.push(format!("~ {key}: in another order: {old:?}, now {new:?}"));
+                let at = old.iter().zip(new).position(|(old, new)| old != new).unwrap_or_default();
+                lines.push(format!("~ {key}: in another order: {}, and now there {}", old[at], new[at]));
             }
             lines.extend(gone.iter().map(|line| format!("- {key}: {line}")));
             lines.extend(come.iter().map(|line| format!("+ {key}: {line}")));

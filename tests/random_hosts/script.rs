@@ -50,7 +50,6 @@ const VERBS: &[(u64, &str)] = &[
     (1, "#P.set(#{ state: #s })"),
     (2, "#P.fdb(\"02:00:00:00:00:#d\")"),
     (2, "#R.set(#{ ageing_time: 1#d, priority: #d })"),
-    (1, "#R.set(#{ stp_state: #t })"),
     (2, "#R.mac(\"02:00:00:00:00:#d\")"),
     (2, "#R.down()"),
     (1, "#R.del()"),
