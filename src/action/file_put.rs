@@ -113,7 +113,7 @@ impl Change for FilePut {
                 return Ok(Undone::Already);
             }
             Release::Covered => Undone::Yes,
-            Release::Back(found) | Release::Settled(found) => {
+            Release::Back(found) => {
                 self.give_back(&found.first().map_or_else(|| self.before.clone(), |(_, t)| stored(t)))?
             }
         };

@@ -35,9 +35,6 @@ struct Layer {
     seq: u64,
     /// What it found: the thing, with all that may change along with it.
     found: Vec<(PathBuf, String)>,
-    /// Whether it has begun to give it back: then `found` is what it has decided to give back.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    is_settled: bool,
 }
 
 /// What a lab has to do when it lets go.
@@ -49,8 +46,6 @@ pub enum Release {
     Covered,
     /// Give back what it found.
     Back(Vec<(PathBuf, String)>),
-    /// Give back this, as [`Holders::settle`] wrote it down: an undo that was killed had begun to.
-    Settled(Vec<(PathBuf, String)>),
 }
 
 type Piles = BTreeMap<String, Vec<Layer>>;
@@ -80,7 +75,7 @@ impl Holders {
     /// `NL0119` if the record cannot be read or written.
     pub fn hold(&self, (lab, seq): (&LabName, u64), key: &str, found: Vec<(PathBuf, String)>) -> Result<()> {
         self.edit(|piles| {
-            piles.entry(key.to_owned()).or_default().push(Layer { lab: lab.clone(), seq, found, is_settled: false });
+            piles.entry(key.to_owned()).or_default().push(Layer { lab: lab.clone(), seq, found });
         })
     }
 
@@ -103,23 +98,7 @@ impl Holders {
         Ok(match place(pile, holder) {
             None => Release::NotHeld,
             Some(place) if place + 1 < pile.len() => Release::Covered,
-            Some(place) if pile[place].is_settled => Release::Settled(pile[place].found.clone()),
             Some(place) => Release::Back(pile[place].found.clone()),
-        })
-    }
-
-    /// Writes down what a layer is about to give back. A switch that writes others along destroys what that was decided by,
-    /// so after a kill in between it could not be decided again.
-    ///
-    /// # Errors
-    /// `NL0119` if the record cannot be read or written.
-    pub fn settle(&self, holder: (&LabName, u64), key: &str, wanted: Vec<(PathBuf, String)>) -> Result<()> {
-        self.edit(|piles| {
-            if let Some(layer) = piles.get_mut(key).and_then(|pile| Some((place(pile, holder)?, pile))) {
-                let (place, pile) = layer;
-                pile[place].found = wanted;
-                pile[place].is_settled = true;
-            }
         })
     }
 
@@ -236,8 +215,6 @@ mod tests {
         // The first goes first: the other then gives back what was there before both.
         holders.release((&a, 1), "x").unwrap();
         assert_eq!(holders.look((&b, 7), "x").unwrap(), Release::Back(found("0")));
-        holders.settle((&b, 7), "x", found("5")).unwrap();
-        assert_eq!(holders.look((&b, 7), "x").unwrap(), Release::Settled(found("5")));
         holders.release((&b, 7), "x").unwrap();
         assert_eq!(holders.look((&b, 7), "x").unwrap(), Release::NotHeld);
         assert!(!dir.path().join(".holders.json").exists());

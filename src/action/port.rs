@@ -8,7 +8,6 @@ use crate::diag::{Code, Diagnostic, KernelError, Result};
 use crate::kernel::link::bridge::{self, BridgeOptions, PortOptions, PortVlan};
 use crate::kernel::link::{self, LinkKey};
 use crate::kernel::space::NetnsCookie;
-use crate::probe::state::link::LinkState;
 use crate::snapshot::scope::Touch;
 use crate::types::name::IfName;
 
@@ -227,54 +226,4 @@ pub fn bridge_words(line: &mut String, o: &BridgeOptions) {
     opt(line, "max_age", o.max_age);
     opt(line, "ageing_time", o.ageing_time);
     opt(line, "group_fwd_mask", o.group_fwd_mask);
-}
-
-/// The options of a bridge as it is now, from its state.
-pub fn bridge_options(state: &LinkState) -> BridgeOptions {
-    let data = |key: &str| state.linkinfo.as_ref().and_then(|i| i.info_data.get(key)).and_then(|v| v.as_u64());
-    let switch = |key: &str| data(key).map(|v| v != 0);
-    // The kernel's numbers fit by definition; a value that did not would be left alone.
-    let small = |key: &str| data(key).and_then(|v| u16::try_from(v).ok());
-    let number = |key: &str| data(key).and_then(|v| u32::try_from(v).ok());
-    BridgeOptions {
-        stp_state: switch("stp_state"),
-        vlan_filtering: switch("vlan_filtering").filter(|on| *on),
-        vlan_default_pvid: small("vlan_default_pvid").filter(|_| switch("vlan_filtering") == Some(true)),
-        priority: small("priority"),
-        forward_delay: number("forward_delay"),
-        hello_time: number("hello_time"),
-        max_age: number("max_age"),
-        ageing_time: number("ageing_time"),
-        group_fwd_mask: small("group_fwd_mask"),
-        mcast_snooping: switch("mcast_snooping"),
-        mcast_querier: switch("mcast_querier"),
-        nf_call_iptables: switch("nf_call_iptables"),
-        nf_call_ip6tables: switch("nf_call_ip6tables"),
-        nf_call_arptables: switch("nf_call_arptables"),
-    }
-}
-
-/// The options of a port as they are now, from its state.
-pub fn port_options(state: &LinkState) -> PortOptions {
-    let data = |key: &str| state.linkinfo.as_ref().and_then(|i| i.info_slave_data.get(key));
-    let switch = |key: &str| data(key).and_then(|v| v.as_bool());
-    PortOptions {
-        state: data("state")
-            .and_then(|v| v.as_str())
-            .and_then(|word| PortOptions::STATES.iter().position(|s| *s == word))
-            .and_then(|n| u8::try_from(n).ok()),
-        priority: data("priority").and_then(|v| u16::try_from(v.as_u64()?).ok()),
-        cost: data("cost").and_then(|v| u32::try_from(v.as_u64()?).ok()),
-        hairpin: switch("hairpin"),
-        guard: switch("guard"),
-        root_block: switch("root_block"),
-        fastleave: switch("fastleave"),
-        learning: switch("learning"),
-        flood: switch("flood"),
-        mcast_flood: switch("mcast_flood"),
-        bcast_flood: switch("bcast_flood"),
-        isolated: switch("isolated"),
-        neigh_suppress: switch("neigh_suppress"),
-        locked: switch("locked"),
-    }
 }

@@ -47,16 +47,6 @@ pub fn read(netns: BorrowedFd<'_>, path: &Path) -> std::result::Result<String, K
     within(netns, "read", path, || fs::read_to_string(path)).map(|text| text.trim_end().to_owned())
 }
 
-/// Reads several settings, with one thread for all of them. A setting that is not there is `None`.
-///
-/// # Errors
-/// Those of setns(2).
-pub fn read_all(netns: BorrowedFd<'_>, paths: &[PathBuf]) -> io::Result<Vec<Option<String>>> {
-    netns::within(netns, || {
-        paths.iter().map(|p| fs::read_to_string(p).ok().map(|text| text.trim_end().to_owned())).collect()
-    })
-}
-
 /// Writes a setting.
 ///
 /// # Errors
@@ -66,42 +56,6 @@ pub fn write(netns: BorrowedFd<'_>, path: &Path, value: &str) -> std::result::Re
     within(netns, "write", path, || {
         // Not `fs::write`: these files cannot be created or truncated, and a second write would start over.
         io::Write::write_all(&mut fs::OpenOptions::new().write(true).open(path)?, value.as_bytes())
-    })
-}
-
-/// The settings of all links and of `all` and `default` that end in `leaf`, for example all `ipv4/conf/*/forwarding`.
-///
-/// # Errors
-/// Those of setns(2).
-pub fn siblings(netns: BorrowedFd<'_>, family: &str, leaf: &str) -> io::Result<Vec<PathBuf>> {
-    let dir = Path::new(ROOT).join("net").join(family).join("conf");
-    netns::within(netns, || {
-        let mut paths: Vec<PathBuf> =
-            fs::read_dir(&dir).into_iter().flatten().flatten().map(|d| d.path().join(leaf)).collect();
-        paths.sort();
-        paths
-    })
-}
-
-/// All settings of one link, with their values; without those that are secret or cannot be read.
-///
-/// # Errors
-/// Those of setns(2).
-pub fn of_link(netns: BorrowedFd<'_>, link: &str) -> io::Result<Vec<(PathBuf, String)>> {
-    netns::within(netns, || {
-        let mut values = Vec::new();
-        for family in ["ipv4/conf", "ipv6/conf", "ipv4/neigh", "ipv6/neigh"] {
-            let dir = Path::new(ROOT).join("net").join(family).join(link);
-            let mut paths: Vec<PathBuf> =
-                fs::read_dir(&dir).into_iter().flatten().flatten().map(|d| d.path()).collect();
-            // A link without IPv6 gets its other IPv6 settings back only when it is on again.
-            paths.sort_by_key(|p| (!p.ends_with("disable_ipv6"), p.clone()));
-            values.extend(paths.into_iter().filter_map(|p| {
-                let text = fs::read_to_string(&p).ok()?;
-                Some((p, text.trim_end().to_owned()))
-            }));
-        }
-        values
     })
 }
 

@@ -301,11 +301,6 @@ impl Objects {
         }
     }
 
-    /// Where a link is, there or gone.
-    pub fn link_at(&self, id: LinkId) -> LinkKey {
-        self.links[id.0].key()
-    }
-
     /// Whether the lab made this link.
     pub fn is_own_link(&self, key: LinkKey) -> bool {
         self.by_key.get(&key).is_some_and(|id| self.links[id.0].made)

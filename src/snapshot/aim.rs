@@ -14,7 +14,7 @@ use super::link::MCAST_SNOOPING;
 use super::scope::Scope;
 use super::setting::ACCEPT_DAD;
 use super::verdict::{self, Verdict};
-use super::{addr, neigh, route};
+use super::{addr, neigh};
 use crate::types::name::LabName;
 
 /// One change of one group, by this lab's undo or by somebody who stays.
@@ -102,14 +102,6 @@ pub struct Decision {
 }
 
 impl Aim {
-    /// Whether the address goes that a route was made for.
-    fn drops_source(&self, route: &Item) -> bool {
-        let Some((link, address)) = route::source(route) else { return false };
-        let group = Group::Addrs { link, v6: false };
-        let gone = self.gone.iter().filter(|(g, _)| *g == group).flat_map(|(_, keys)| keys);
-        gone.filter_map(|key| key.0.get(1..5)).any(|gone| gone == address)
-    }
-
     /// Whether a macvlan is made anew.
     fn is_remade(&self, link: u32) -> bool {
         self.remade.iter().any(|(index, _)| *index == link)
@@ -160,8 +152,8 @@ pub fn decide(layers: &[Layer], now: &Snapshot, scope: Scope, fates: &Fates) -> 
             .collect();
         let mut wanted: Vec<Item> = Vec::new();
         let mut gone = Vec::new();
-        let order = own.iter().find(|l| l.stays.is_none()).map_or(&[][..], |l| l.changed.order.as_slice());
-        for key in order {
+        let order = order(&own);
+        for key in &order {
             match verdicts.remove(key) {
                 Some(Verdict::Want(item)) => wanted.push(item),
                 Some(Verdict::Drop) => gone.push(key.clone()),
@@ -174,7 +166,6 @@ pub fn decide(layers: &[Layer], now: &Snapshot, scope: Scope, fates: &Fates) -> 
                 Some(Verdict::Drop) => gone.push(item.key().clone()),
                 None if order.contains(item.key()) => {}
                 None if is_made_by_kernel(group, item) && comes_back.contains(&leads_over(group, item)) => {}
-                None if is_made_by_kernel(group, item) && aim.drops_source(item) => {}
                 // The undo may set a link down for a moment to change it.
                 None if item.label() == "up" && own.iter().any(|l| l.stays.is_none()) => wanted.push(item.clone()),
                 None if follows(group, item) && !group.link().is_some_and(|l| aim.is_remade(l)) => {}
@@ -247,6 +238,24 @@ fn macvlans_on(moved: &BTreeMap<u32, u32>, now: &Snapshot) -> Vec<(u32, u32)> {
     };
     let links = now.groups.iter().filter(|(group, _)| matches!(group, Group::Link(_)));
     links.filter_map(|(group, items)| Some((group.link()?, below(items)?))).collect()
+}
+
+/// The order of a group before the undone steps: as the first of them found it, and among that what only later ones saw.
+fn order(layers: &[&Layer]) -> Vec<Key> {
+    let mut order: Vec<Key> = Vec::new();
+    for layer in layers.iter().filter(|layer| layer.stays.is_none()) {
+        let mut at = 0;
+        for key in &layer.changed.order {
+            match order.iter().position(|k| k == key) {
+                Some(found) => at = found + 1,
+                None => {
+                    order.insert(at, key.clone());
+                    at += 1;
+                }
+            }
+        }
+    }
+    order
 }
 
 /// What the undone steps called a link, and what it will be called.

@@ -170,12 +170,6 @@ pub fn links(item: &Item) -> BTreeSet<u32> {
     links
 }
 
-/// The link and the address that a route follows from.
-pub fn source(item: &Item) -> Option<(u32, Vec<u8>)> {
-    let route = Raw::read(RTM_NEWROUTE, &item.value.0)?;
-    Some((route.get(OIF).and_then(Attribute::number)?, route.get(PREFSRC)?.value.clone()))
-}
-
 /// Whether the kernel made it for the network of an address.
 pub fn is_connected(item: &Item) -> bool {
     Raw::read(RTM_NEWROUTE, &item.value.0).is_some_and(|route| route.header[5] == PROT_KERNEL)

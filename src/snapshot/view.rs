@@ -59,7 +59,9 @@ impl View<'_> {
     pub(super) fn target(&self, group: &Group) -> Vec<Item> {
         let now = process::since_boot();
         let is_over = |i: &Item| i.life.and_then(|l| l.valid).is_some_and(|until| until <= now);
-        let mut target: Vec<Item> = self.wanted(group).iter().filter(|i| !is_over(i)).cloned().collect();
+        let is_lost = |i: &Item| is_derived(group, i) && self.now.item(group, i.key()).is_none();
+        let wanted = self.wanted(group).iter().filter(|i| !is_over(i) && !is_lost(i));
+        let mut target: Vec<Item> = wanted.cloned().collect();
         let surplus = self.surplus(group);
         let is_new = |i: &&Item| !surplus.contains(i.key()) && !target.iter().any(|t| t.key() == i.key());
         let new: Vec<Item> = self.now.items(group).iter().filter(is_new).cloned().collect();
@@ -98,10 +100,11 @@ impl View<'_> {
         // A link that has joined the groups of routers leaves them with its forwarding alone; and what it receives although it
         // is down goes when it has been up.
         let is_lasting = |key: &Key| key.0 == ROUTERS.as_bytes() || key.0.starts_with(RECEIVED.as_bytes());
-        keys.retain(|key| self.now.item(group, key).is_some() && !is_lasting(key));
+        keys.retain(|key| self.now.item(group, key).is_some_and(|i| !is_derived(group, i)) && !is_lasting(key));
         if self.has_kernels_surplus(group) {
             let wanted = self.wanted(group);
-            let is_surplus = |i: &&Item| is_made_by_kernel(group, i) && !wanted.iter().any(|w| w.key() == i.key());
+            let is_wanted = |i: &Item| wanted.iter().any(|w| w.key() == i.key());
+            let is_surplus = |i: &&Item| is_made_by_kernel(group, i) && !is_derived(group, i) && !is_wanted(i);
             keys.extend(self.now.items(group).iter().filter(is_surplus).map(|i| i.key().clone()));
         }
         keys
@@ -140,4 +143,11 @@ impl View<'_> {
             had && !has && attribute(wanted, "up").is_some_and(|up| up == "1")
         })
     }
+}
+
+/// What comes and goes with addresses, of which only the order is given back: who receives what is sent to all of a network
+/// that several links are in.
+fn is_derived(group: &Group, item: &Item) -> bool {
+    const LOCAL: u32 = 255;
+    matches!(group, Group::Routes(route) if !route.v6 && route.table == LOCAL) && is_made_by_kernel(group, item)
 }

@@ -115,29 +115,6 @@ impl PortOptions {
         *self == Self::default()
     }
 
-    /// Those of these options that `others` name, too.
-    pub fn only(&self, others: &Self) -> Self {
-        fn if_both<T: Copy, U>(own: Option<T>, other: &Option<U>) -> Option<T> {
-            own.filter(|_| other.is_some())
-        }
-        Self {
-            state: if_both(self.state, &others.state),
-            priority: if_both(self.priority, &others.priority),
-            cost: if_both(self.cost, &others.cost),
-            hairpin: if_both(self.hairpin, &others.hairpin),
-            guard: if_both(self.guard, &others.guard),
-            root_block: if_both(self.root_block, &others.root_block),
-            fastleave: if_both(self.fastleave, &others.fastleave),
-            learning: if_both(self.learning, &others.learning),
-            flood: if_both(self.flood, &others.flood),
-            mcast_flood: if_both(self.mcast_flood, &others.mcast_flood),
-            bcast_flood: if_both(self.bcast_flood, &others.bcast_flood),
-            isolated: if_both(self.isolated, &others.isolated),
-            neigh_suppress: if_both(self.neigh_suppress, &others.neigh_suppress),
-            locked: if_both(self.locked, &others.locked),
-        }
-    }
-
     /// The same as netlink attributes; `state` has a message of its own.
     pub fn attributes(&self) -> Vec<InfoBridgePort> {
         let mut data = Vec::new();

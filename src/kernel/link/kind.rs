@@ -127,15 +127,6 @@ impl LinkKind {
         }
     }
 
-    /// The same, to be changed when that link has moved.
-    pub fn parent_mut(&mut self) -> Option<&mut LinkKey> {
-        match self {
-            LinkKind::Vlan { link, .. } | LinkKind::Macvlan { link, .. } | LinkKind::Macvtap { link, .. } => Some(link),
-            LinkKind::Vxlan(options) => options.dev.as_mut(),
-            _ => None,
-        }
-    }
-
     /// The contents of `IFLA_LINKINFO`; `peer` is the other end of a veth.
     pub fn infos(&self, peer: Option<LinkMessage>) -> Vec<LinkInfo> {
         let (kind, data) = match self {
