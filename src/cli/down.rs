@@ -67,7 +67,7 @@ impl Target {
     fn take_down(&self, store: &Store, stop: &Stop, quiet: bool, json: bool) -> Result<u8> {
         let Some(sandbox) = &self.sandbox else { return take_down(store, stop, &self.name, quiet, json) };
         match sandbox::claim_existing(sandbox)? {
-            Some(claim) => place::work(claim, json, || take_down(&Store::open()?, stop, &self.name, quiet, json)),
+            Some(claim) => place::work(claim, None, json, || take_down(&Store::open()?, stop, &self.name, quiet, json)),
             // It has ended meanwhile, with all that was in it.
             None => Err(no_such_lab(store, &self.name)),
         }

@@ -5,6 +5,7 @@ use super::settle;
 use crate::diag::{Code, Diagnostic, Result, nearest};
 use crate::kernel::relay::{self, Keys};
 use crate::lab::open::{as_root, is_privileged};
+use crate::sandbox::uplink::Program;
 use crate::sandbox::{self, Claim, Sandbox};
 use crate::types::name::LabName;
 
@@ -48,12 +49,17 @@ fn inside(
     sandbox.inside(keys, || settle(f(), json, starts_program)).map(relay::die_as)
 }
 
-/// Calls `f`, which changes a lab, in the sandbox of a name, and ends the sandbox when nothing is in it any more.
+/// Calls `f`, which changes a lab, in the sandbox of a name, with a way out of a new one if there is to be one, and ends the sandbox when nothing is in it any more.
 ///
 /// # Errors
 /// Those of making and entering it.
-pub fn work(mut claim: Claim, json: bool, f: impl FnOnce() -> Result<u8>) -> Result<u8> {
-    let end = claim.open().and_then(|sandbox| sandbox.inside(Keys::Outside, || settle(f(), json, false)));
+pub fn work(mut claim: Claim, uplink: Option<Program>, json: bool, f: impl FnOnce() -> Result<u8>) -> Result<u8> {
+    let is_new = claim.is_new();
+    let end = claim.open().and_then(|sandbox| {
+        // One that was up already has the way out that it was given, if any.
+        uplink.filter(|_| is_new).map_or(Ok(()), |program| program.start(sandbox))?;
+        sandbox.inside(Keys::Outside, || settle(f(), json, false))
+    });
     let ended = claim.end_if_empty();
     let end = end?;
     ended?;

@@ -16,7 +16,7 @@ use crate::kernel::signal::Stop;
 use crate::lab::open::{NewLab, is_privileged, privileged};
 use crate::lab::{Lab, recover};
 use crate::report::{self, Sources};
-use crate::sandbox;
+use crate::sandbox::{self, uplink};
 use crate::script::error::Trace;
 use crate::script::labs;
 use crate::script::run::Script;
@@ -46,6 +46,9 @@ pub struct Args {
     /// Work in a sandbox of its own, as root too.
     #[arg(long, conflicts_with = "host")]
     pub sandbox: bool,
+    /// Give the sandbox a way out into the machine's network, by pasta or slirp4netns.
+    #[arg(long)]
+    pub uplink: bool,
     /// Work on this machine itself, or not at all.
     #[arg(long)]
     pub host: bool,
@@ -83,8 +86,14 @@ pub fn run(args: Args) -> Result<u8> {
         Err(trace) => return Ok(fail(&trace, &sources, args.json)),
     };
     if args.sandbox || (!args.host && !is_privileged()) {
+        // Looked for before anything is made.
+        let uplink = args.uplink.then(uplink::find).transpose()?;
         let claim = sandbox::claim(&name)?;
-        return place::work(claim, args.json, || go(&args, found, name, script, timeout));
+        return place::work(claim, uplink, args.json, || go(&args, found, name, script, timeout));
+    }
+    if args.uplink {
+        return Err(Diagnostic::new(Code::Usage, "--uplink is a way out of a sandbox, and this lab has none")
+            .help("leave it out: on the machine itself the way out is the machine's; or add --sandbox"));
     }
     privileged()?;
     go(&args, found, name, script, timeout)

@@ -1,7 +1,7 @@
 //! Working inside a sandbox: a process goes in, and this one stands for it outside, with its signals and its end.
 
-use std::io;
-use std::os::fd::AsFd;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, AsRawFd};
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -61,6 +61,60 @@ pub fn inside(keeper: &PidFd, processes: bool, keys: Keys, f: impl FnOnce() -> u
     match nix::unistd::read(&told, &mut errno) {
         Ok(4) => Err(io::Error::from_raw_os_error(i32::from_ne_bytes(errno))),
         _ => Ok(end),
+    }
+}
+
+/// Starts a program that ends when a keeper ends, and not before: a process of its own waits for that. `exec` becomes the
+/// program, and comes back only if it cannot.
+///
+/// # Errors
+/// Those of fork(2).
+pub fn tether(keeper: &PidFd, exec: impl FnOnce() -> io::Error) -> io::Result<()> {
+    let first = fork(|| {
+        let _ = nix::unistd::setsid();
+        // Twice, so that it is nobody's child.
+        let waiting = fork(|| {
+            let _ = nix::sys::prctl::set_name(c"netlab-uplink");
+            let _ = nix::unistd::chdir("/");
+            let me = getpid();
+            let Ok(child) = fork(|| {
+                let _ = set_pdeathsig(Signal::SIGKILL);
+                if getppid() != me {
+                    return 1;
+                }
+                let _ = writeln!(io::stderr(), "{}", exec());
+                127
+            }) else {
+                return 1;
+            };
+            // What it held open, such as the lock of the lab or somebody's pipe, would never end.
+            close_all_but(keeper.as_fd().as_raw_fd());
+            while !keeper.ends_within(60_000) {
+                if matches!(
+                    waitpid(child, Some(WaitPidFlag::WNOHANG)),
+                    Ok(WaitStatus::Exited(..) | WaitStatus::Signaled(..))
+                ) {
+                    return 0;
+                }
+            }
+            let _ = kill(child, Signal::SIGTERM);
+            0
+        });
+        u8::from(waiting.is_err())
+    })?;
+    waitpid(first, None)?;
+    Ok(())
+}
+
+fn close_all_but(kept: i32) {
+    for (from, to) in [(0, kept), (kept + 1, i32::MAX)] {
+        if from < to {
+            // SAFETY: this process uses none of them again, and ends without cleaning up.
+            #[allow(unsafe_code)]
+            unsafe {
+                libc::syscall(libc::SYS_close_range, from, to - 1, 0)
+            };
+        }
     }
 }
 

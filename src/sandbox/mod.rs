@@ -5,6 +5,7 @@
 
 pub mod obstacle;
 mod registry;
+pub mod uplink;
 
 use std::fs;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -201,6 +202,11 @@ impl Claim {
     fn new(name: &LabName, folder: Folder, entry: Entry) -> Self {
         let sandbox = entry.record().filter(is_here).and_then(|record| Sandbox::open(name, record));
         Self { name: name.clone(), folder, entry, sandbox }
+    }
+
+    /// Whether there is no sandbox yet.
+    pub fn is_new(&self) -> bool {
+        self.sandbox.is_none()
     }
 
     /// The sandbox; a new one if there is none.

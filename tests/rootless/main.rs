@@ -10,6 +10,7 @@
 mod common;
 mod killed;
 mod refused;
+mod uplink;
 mod user;
 mod walls;
 
