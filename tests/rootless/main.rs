@@ -123,6 +123,31 @@ fn many_sandboxes_leave_nothing() {
     machine.assert_left(&before, "a loop");
 }
 
+/// Whoever comes second to a name is told; runs and downs at the same time get in each other's way, and nothing more.
+#[test]
+fn at_the_same_time() {
+    let Some(machine) = Machine::new() else { return };
+    let user = machine.user(1001);
+    let before = machine.left();
+    let run = user.sh(
+        "for i in 1 2 3 4 5; do (netlab run -q create-ns-bridge.rhai 2>>$HOME/errors; echo $? >>$HOME/codes) & done; wait; sort \
+         $HOME/codes",
+    );
+    let codes: Vec<&str> = run.stdout.lines().collect();
+    // Busy is a failure of the moment, there already a wrong name.
+    assert!(
+        codes.iter().filter(|c| **c == "0").count() == 1 && codes.iter().all(|c| ["0", "1", "2"].contains(c)),
+        "{run}"
+    );
+    let errors = user.sh("grep ^error $HOME/errors").stdout;
+    assert!(errors.lines().all(|e| e.contains("NL0503") || e.contains("NL0501")), "{errors}");
+    for _ in 0..5 {
+        user.sh("for i in 1 2 3; do netlab run -q create-ns-bridge.rhai & netlab list & netlab down -q create-ns-bridge & done; wait");
+    }
+    user.netlab("down --all --quiet").ends_with(0);
+    machine.assert_left(&before, "runs and downs at the same time");
+}
+
 #[test]
 fn a_shell_says_where_it_is() {
     let Some(machine) = Machine::new() else { return };
