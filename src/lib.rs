@@ -8,6 +8,7 @@ pub mod kernel;
 pub mod lab;
 pub mod probe;
 pub mod report;
+pub mod sandbox;
 pub mod script;
 pub mod snapshot;
 pub mod types;

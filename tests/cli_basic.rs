@@ -282,7 +282,9 @@ fn an_ordinary_user_is_told() {
         }
     };
     sandbox.sh("mkdir /mnt/home; chown 65534 /mnt/home");
-    for (args, code) in [("show", 3), ("show ns1", 3), ("exec ns1 -- true", 125), ("shell ns1", 125)] {
+    for (args, code) in
+        [("run --host create-ns.rhai", 3), ("show ns1", 3), ("exec ns1 -- true", 125), ("shell ns1", 125)]
+    {
         let run = as_nobody(args).ends_with(code);
         assert_eq!(
             run.stderr,
@@ -292,10 +294,19 @@ fn an_ordinary_user_is_told() {
             )
         );
     }
+    for (args, code, what) in
+        [("show", 2, "502]: no lab of yours is up"), ("exec ns7 -- true", 125, "108]: there is no namespace `ns7`")]
+    {
+        let run = as_nobody(args).ends_with(code);
+        let help = "`netlab run FILE` starts a lab in a sandbox of its own; what root started, root sees: sudo";
+        assert_eq!(run.stderr, format!("error[NL0{what}\n  help: {help} {netlab} {args}\n"));
+    }
     let run = as_nobody("list").ends_with(0);
     assert_eq!(run.stdout, "no lab is up\n");
     assert_eq!(run.stderr, "labs that root started are listed by `sudo netlab list`\n");
-    as_nobody("doctor").ends_with(3);
+    // Whether there can be one is another matter: tests/rootless.rs.
+    let run = as_nobody("doctor");
+    assert!(run.stdout.contains("labs run in a sandbox of their own") == (run.code == Some(0)), "{run}");
 }
 
 /// A sandbox with `ns1`, which has a cable to the host and a resolv.conf, `ns2`, and a name without a namespace.

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{out, snapshot};
 use crate::diag::Result;
+use crate::kernel::relay::Keys;
 use crate::lab::moment::Moment;
 use crate::lab::proof::Difference;
 
@@ -18,6 +19,9 @@ pub struct Args {
     pub before: PathBuf,
     /// The later one; otherwise the present.
     pub after: Option<PathBuf>,
+    /// Look at the sandbox of this lab.
+    #[arg(long, conflicts_with = "after")]
+    pub lab: Option<String>,
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
@@ -28,6 +32,14 @@ pub struct Args {
 /// # Errors
 /// `NL0119` for a file that is no snapshot, `NL0402` if the machine was started again in between.
 pub fn run(args: Args) -> Result<u8> {
+    if args.after.is_some() {
+        return compare(&args);
+    }
+    let place = snapshot::place(args.lab.as_ref(), "netlab diff --lab")?;
+    place.go(Keys::Outside, args.json, false, || compare(&args))
+}
+
+fn compare(args: &Args) -> Result<u8> {
     let before = Moment::load(&args.before)?;
     let after = match &args.after {
         Some(file) => Moment::load(file)?,

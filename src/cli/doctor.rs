@@ -8,12 +8,17 @@ use nix::unistd::{AccessFlags, access};
 use serde_json::{Value, json};
 
 use super::out::{self, Paint};
+use super::settle;
 use crate::diag::{Diagnostic, Result};
 use crate::journal::store::Store;
 use crate::kernel::space::Kernel;
-use crate::kernel::{netlink, netns, sysctl};
-use crate::lab::open::privileged;
+use crate::kernel::{netlink, netns, relay, sysctl};
+use crate::lab::open::{is_privileged, privileged};
 use crate::probe::feature::{Feature, features};
+use crate::sandbox::{
+    self,
+    obstacle::{self, Obstacle},
+};
 
 /// The arguments of `doctor`.
 #[derive(Debug, clap::Args)]
@@ -53,8 +58,35 @@ enum Verdict {
 /// # Errors
 /// None: what is wrong is what it prints.
 pub fn run(args: Args) -> Result<u8> {
-    let mut checks = vec![kernel(), privileges(), names_folder()];
-    checks.extend(state_folders());
+    if is_privileged() {
+        return report(&args, vec![privileges(), names_folder()].into_iter().chain(state_folders()));
+    }
+    let folder = sandbox::folder();
+    let place = match unwritable(&folder) {
+        None => check(&folder.display().to_string(), Verdict::Ok, "writable"),
+        Some(why) => check(&folder.display().to_string(), Verdict::Needed, why)
+            .help("the sandboxes of labs are written down there; set XDG_RUNTIME_DIR to a folder of yours"),
+    };
+    // What a lab can do is tried where it would run.
+    let tried = sandbox::throw_away(|processes| {
+        let with = if processes { "" } else { "; not of its processes, since /proc cannot be mounted" };
+        let found = format!("none, but labs run in a sandbox of their own{with}");
+        settle(report(&args, [check("privileges", Verdict::Ok, found), place]), args.json, false)
+    });
+    match tried {
+        Ok(end) => Ok(relay::die_as(end)),
+        Err(error) => {
+            let Obstacle { cause, help } = obstacle::behind(&error);
+            let found = format!("none, and a sandbox cannot be made here: {cause}");
+            report(&args, [check("privileges", Verdict::Needed, found).help(help)])
+        }
+    }
+}
+
+/// Looks at the machine that this process is in.
+fn report(args: &Args, first: impl IntoIterator<Item = Check>) -> Result<u8> {
+    let mut checks = vec![kernel()];
+    checks.extend(first);
     checks.extend(features().iter().map(feature));
     checks.extend([tun_device(), bridge_firewall(), forwarding(), open_files(), namespaces(), user_namespaces()]);
     if args.json {
@@ -133,7 +165,6 @@ fn names_folder() -> Check {
     let name = netns::DIR;
     match unwritable(Path::new(netns::DIR)) {
         None => check(name, Verdict::Ok, "writable"),
-        Some(_) if !nix::unistd::geteuid().is_root() => check(name, Verdict::Unknown, "only root can write here"),
         Some(why) => check(name, Verdict::Needed, why).help("namespaces get their names there; mount a tmpfs on /run"),
     }
 }

@@ -1,11 +1,13 @@
 //! `netlab down`: undoes a finished run, exactly.
 
-use super::{ending, fail, out};
+use super::labs::{self, LabInfo};
+use super::{ending, fail, out, place};
 use crate::diag::{Code, Diagnostic, KernelError, Result};
 use crate::journal::store::Store;
 use crate::kernel::signal::Stop;
 use crate::lab::Lab;
 use crate::lab::open::no_such_lab;
+use crate::sandbox;
 use crate::types::name::LabName;
 
 /// The arguments of `down`.
@@ -33,8 +35,8 @@ pub fn run(args: Args) -> Result<u8> {
     let store = Store::open()?;
     let labs = match &args.lab {
         Some(name) => vec![find(&store, name)?],
-        None if args.all => newest_first(&store),
-        None => only(&store)?,
+        None if args.all => newest_first(labs::everywhere(&store)),
+        None => only(labs::everywhere(&store))?,
     };
     if labs.is_empty() {
         if !args.json && !args.quiet {
@@ -43,17 +45,37 @@ pub fn run(args: Args) -> Result<u8> {
         return Ok(0);
     }
     if let [lab] = &labs[..] {
-        let stop = stop()?;
-        return take_down(&store, &stop, lab, args.quiet, args.json);
+        return lab.take_down(&store, &stop()?, args.quiet, args.json);
     }
     take_all_down(&store, &labs, args.quiet, args.json)
 }
 
+/// A lab that is to go, and the sandbox that it is in.
+pub(super) struct Target {
+    name: LabName,
+    sandbox: Option<LabName>,
+}
+
+impl From<LabInfo> for Target {
+    fn from(lab: LabInfo) -> Self {
+        Self { name: lab.name, sandbox: lab.sandbox }
+    }
+}
+
+impl Target {
+    /// Takes it down, where it is.
+    fn take_down(&self, store: &Store, stop: &Stop, quiet: bool, json: bool) -> Result<u8> {
+        let Some(sandbox) = &self.sandbox else { return take_down(store, stop, &self.name, quiet, json) };
+        match sandbox::claim_existing(sandbox)? {
+            Some(claim) => place::work(claim, None, json, || take_down(&Store::open()?, stop, &self.name, quiet, json)),
+            // It has ended meanwhile, with all that was in it.
+            None => Err(no_such_lab(store, &self.name)),
+        }
+    }
+}
+
 /// Takes up a lab's undo and prints how it ended.
-///
-/// # Errors
-/// Those of taking it up.
-pub(super) fn take_down(store: &Store, stop: &Stop, lab: &LabName, quiet: bool, json: bool) -> Result<u8> {
+fn take_down(store: &Store, stop: &Stop, lab: &LabName, quiet: bool, json: bool) -> Result<u8> {
     let resumed = Lab::resume(lab, store.clone(), stop.clone()).map_err(|e| match e.code {
         Code::LabBusy => e.help("wait until it has ended, or end it with Ctrl-C where it runs"),
         _ => e,
@@ -62,11 +84,11 @@ pub(super) fn take_down(store: &Store, stop: &Stop, lab: &LabName, quiet: bool, 
 }
 
 /// Takes several labs down. One that fails does not keep the others up; a signal does. The worst code is the whole's.
-pub(super) fn take_all_down(store: &Store, labs: &[LabName], quiet: bool, json: bool) -> Result<u8> {
+pub(super) fn take_all_down(store: &Store, labs: &[Target], quiet: bool, json: bool) -> Result<u8> {
     let stop = stop()?;
     let mut worst = 0;
     for lab in labs {
-        let code = take_down(store, &stop, lab, quiet, json).unwrap_or_else(|error| {
+        let code = lab.take_down(store, &stop, quiet, json).unwrap_or_else(|error| {
             fail::report(&error, json);
             error.code.exit_code()
         });
@@ -79,31 +101,37 @@ pub(super) fn take_all_down(store: &Store, labs: &[LabName], quiet: bool, json: 
 }
 
 /// Catches the signals that end an undo between two steps.
-pub(super) fn stop() -> Result<Stop> {
+fn stop() -> Result<Stop> {
     Stop::on_signals().map_err(|e| {
         Diagnostic::new(Code::Environment, "cannot catch signals").kernel(KernelError::from_io("sigaction", &e))
     })
 }
 
-fn find(store: &Store, name: &str) -> Result<LabName> {
+/// A lab of a name: here, or in the sandbox of the same name, or in another's.
+fn find(store: &Store, name: &str) -> Result<Target> {
     let lab = LabName::new(name)?;
-    if store.journal(&lab).exists() { Ok(lab) } else { Err(no_such_lab(store, &lab)) }
+    if store.journal(&lab).exists() {
+        return Ok(Target { name: lab, sandbox: None });
+    }
+    let mut sandboxes = sandbox::all();
+    sandboxes.sort_by_key(|sandbox| sandbox.name != lab);
+    match sandboxes.iter().find(|sandbox| sandbox.store().journal(&lab).exists()) {
+        Some(sandbox) => Ok(Target { name: lab, sandbox: Some(sandbox.name.clone()) }),
+        None => Err(no_such_lab(store, &lab)),
+    }
 }
 
-fn only(store: &Store) -> Result<Vec<LabName>> {
-    let labs = store.labs();
+fn only(labs: Vec<LabInfo>) -> Result<Vec<Target>> {
     if labs.len() < 2 {
-        return Ok(labs);
+        return Ok(labs.into_iter().map(Target::from).collect());
     }
-    let names: Vec<String> = labs.iter().map(LabName::to_string).collect();
+    let names: Vec<String> = labs.iter().map(|lab| lab.name.to_string()).collect();
     Err(Diagnostic::new(Code::Usage, format!("there are {} labs: {}", names.len(), names.join(", ")))
         .help("say which: `netlab down LAB`, or take all of them down with `netlab down --all`"))
 }
 
 /// A lab may stand on what an older one made. Of those begun in the same second the higher PID is the newer one.
-fn newest_first(store: &Store) -> Vec<LabName> {
-    let age = |lab: &LabName| store.status(lab).ok().and_then(|(_, state)| state.header).map(|h| (h.time, h.pid));
-    let mut labs = store.labs();
-    labs.sort_by_cached_key(|lab| std::cmp::Reverse(age(lab)));
-    labs
+pub(super) fn newest_first(mut labs: Vec<LabInfo>) -> Vec<Target> {
+    labs.sort_by_key(|lab| std::cmp::Reverse(lab.header.as_ref().map(|h| (h.time, h.pid))));
+    labs.into_iter().map(Target::from).collect()
 }

@@ -6,9 +6,10 @@ use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use super::netns;
+use super::{netns, place};
 use crate::diag::{Code, Diagnostic, KernelError, Result};
 use crate::kernel::netns::within_as_named;
+use crate::kernel::relay::{self, Keys};
 use crate::lab::open::privileged;
 
 /// The arguments of `exec`.
@@ -19,7 +20,7 @@ use crate::lab::open::privileged;
                         Examples:\n  netlab exec ns1 -- ping -c 1 194.168.1.3\n  netlab exec host -- ip route"
 )]
 pub struct Args {
-    /// A namespace, or `host` for the one that netlab is started in.
+    /// A namespace, LAB/NAMESPACE, or a lab for its sandbox; `host` is where netlab is started.
     #[arg(value_name = "NS")]
     pub netns: String,
     /// The program and its arguments.
@@ -35,9 +36,12 @@ pub fn run(args: Args) -> Result<u8> {
     let Some((program, rest)) = args.command.split_first() else {
         return Err(Diagnostic::new(Code::Usage, "there is no program to run"));
     };
-    let mut command = Command::new(program);
-    command.args(rest);
-    Err(no_program(&program.to_string_lossy(), &replace(&args.netns, command)?))
+    let (place, name) = place::of(&args.netns)?;
+    place.go(Keys::Inside, false, true, || {
+        let mut command = Command::new(program);
+        command.args(rest);
+        Err(no_program(&program.to_string_lossy(), &replace(&name, command)?))
+    })
 }
 
 /// Becomes a program in a namespace. As nothing of netlab is left, Ctrl-C, job control and the exit code are the program's
@@ -51,9 +55,13 @@ pub(super) fn replace(name: &str, mut command: Command) -> Result<io::Error> {
     }
     privileged()?;
     let (named, fd) = netns::open(name)?;
+    let ends_with = relay::end_with_parent();
     // An execve(2) of any thread replaces the whole process, in that thread's namespaces.
-    within_as_named(fd.as_fd(), named.as_ref(), move || command.exec())
-        .map_err(|e| crate::action::failed(&format!("enter the namespace `{name}`"), KernelError::from_io("setns", &e)))
+    within_as_named(fd.as_fd(), named.as_ref(), move || {
+        relay::set_end_with_parent(ends_with);
+        command.exec()
+    })
+    .map_err(|e| crate::action::failed(&format!("enter the namespace `{name}`"), KernelError::from_io("setns", &e)))
 }
 
 /// The error for a program that cannot be started.

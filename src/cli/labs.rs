@@ -6,12 +6,15 @@ use crate::journal::store::{Status, Store};
 use crate::kernel::process;
 use crate::lab::objects::Objects;
 use crate::lab::open::read_objects;
+use crate::sandbox;
 use crate::types::name::{LabName, NsName};
 
 /// A lab.
 pub struct LabInfo {
     /// Its name.
     pub name: LabName,
+    /// The sandbox that it is in.
+    pub sandbox: Option<LabName>,
     /// What it is doing, or why its journal cannot be read.
     pub status: Result<Status>,
     /// The journal's first line, unless the run was killed before it was written.
@@ -30,6 +33,16 @@ impl LabInfo {
         self.objects.named_netns().filter_map(|n| n.name.as_ref().map(NsName::to_string)).collect()
     }
 
+    /// The word for where it is.
+    pub fn place(&self) -> String {
+        match &self.sandbox {
+            None => "host".into(),
+            Some(sandbox) if *sandbox == self.name => "sandbox".into(),
+            // Somebody ran it in the sandbox of another.
+            Some(sandbox) => format!("sandbox of {sandbox}"),
+        }
+    }
+
     /// The word for its status.
     pub fn word(&self) -> &'static str {
         match &self.status {
@@ -45,6 +58,18 @@ pub fn all(store: &Store) -> Vec<LabInfo> {
     store.labs().into_iter().map(|name| info(store, name)).collect()
 }
 
+/// The same, and those in the sandboxes of this user.
+pub fn everywhere(store: &Store) -> Vec<LabInfo> {
+    let mut labs = all(store);
+    for sandbox in sandbox::all() {
+        labs.extend(
+            all(&sandbox.store()).into_iter().map(|lab| LabInfo { sandbox: Some(sandbox.name.clone()), ..lab }),
+        );
+    }
+    labs.sort_by(|a, b| a.name.cmp(&b.name));
+    labs
+}
+
 fn info(store: &Store, name: LabName) -> LabInfo {
     let (status, state) = match store.status(&name) {
         Ok((status, state)) => (Ok(status), state),
@@ -53,6 +78,7 @@ fn info(store: &Store, name: LabName) -> LabInfo {
     let objects = state.header.as_ref().map(|header| read_objects(header, &state)).unwrap_or_default();
     LabInfo {
         name,
+        sandbox: None,
         status,
         objects,
         steps: state.steps.values().filter(|s| s.phase.is_open()).count(),

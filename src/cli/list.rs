@@ -26,7 +26,7 @@ pub struct Args {
 /// # Errors
 /// `NL0402` if the folders cannot be made.
 pub fn run(args: Args) -> Result<u8> {
-    let labs = labs::all(&Store::open()?);
+    let labs = labs::everywhere(&Store::open()?);
     if args.json {
         out::json(&labs.iter().map(value).collect::<Vec<Value>>());
         return Ok(0);
@@ -38,10 +38,14 @@ pub fn run(args: Args) -> Result<u8> {
         }
         return Ok(0);
     }
-    let mut table = Table::new(&["LAB", "STATUS", "SINCE", "NAMESPACES", "LINKS", "STEPS", "FILE"]);
+    let mut heads = vec!["LAB", "STATUS", "SINCE", "NAMESPACES", "LINKS", "STEPS", "FILE"];
+    // Where none is in a sandbox, it goes without saying.
+    let is_said = labs.iter().any(|lab| lab.sandbox.is_some());
+    heads.extend(is_said.then_some("WHERE"));
+    let mut table = Table::new(&heads);
     for lab in &labs {
         let header = lab.header.as_ref();
-        table.row([
+        let mut row = vec![
             lab.name.to_string(),
             lab.word().into(),
             header.map_or_else(String::new, |h| ago(h.time)),
@@ -49,7 +53,9 @@ pub fn run(args: Args) -> Result<u8> {
             lab.objects.made_links().count().to_string(),
             lab.steps.to_string(),
             header.map_or_else(String::new, |h| h.file.clone()),
-        ]);
+        ];
+        row.extend(is_said.then(|| lab.place()));
+        table.row(row);
     }
     table.print();
     hints(&labs);
@@ -80,6 +86,7 @@ fn value(lab: &LabInfo) -> Value {
     let header = lab.header.as_ref();
     json!({
         "lab": lab.name,
+        "sandbox": lab.sandbox,
         "status": lab.word(),
         "since": header.map(|h| h.time),
         "file": header.map(|h| &h.file),

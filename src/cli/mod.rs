@@ -12,6 +12,7 @@ pub mod labs;
 pub mod list;
 pub mod netns;
 pub mod out;
+pub mod place;
 pub mod recover;
 pub mod run;
 pub mod shell;
@@ -84,7 +85,12 @@ pub fn main() -> u8 {
         }
     };
     let (json, starts_program) = (cli.command.json(), cli.command.starts_program());
-    match cli.command.run().and_then(|code| out::finish().map(|()| code)) {
+    settle(cli.command.run(), json, starts_program)
+}
+
+/// Prints the error, if it is one, and gives the exit code.
+fn settle(result: Result<u8>, json: bool, starts_program: bool) -> u8 {
+    match result.and_then(|code| out::finish().map(|()| code)) {
         Ok(code) => code,
         Err(error) => {
             fail::report(&error, json);

@@ -3,7 +3,6 @@
 use super::{down, labs, out};
 use crate::diag::Result;
 use crate::journal::store::{Status, Store};
-use crate::types::name::LabName;
 
 /// The arguments of `recover`.
 #[derive(Debug, clap::Args)]
@@ -21,20 +20,18 @@ pub struct Args {
 pub fn run(args: Args) -> Result<u8> {
     let store = Store::open()?;
     store.sweep()?;
-    let mut labs = labs::all(&store);
+    let mut labs = labs::everywhere(&store);
     for lab in &labs {
         if let Err(error) = &lab.status {
             out::note(format!("`{}` is left alone: {error}", lab.name));
         }
     }
     labs.retain(|lab| matches!(lab.status, Ok(Status::Died)));
-    labs.sort_by_key(|lab| std::cmp::Reverse(lab.header.as_ref().map(|h| (h.time, h.pid))));
     if labs.is_empty() {
         if !args.json {
             out::line("nothing to recover: no run died");
         }
         return Ok(0);
     }
-    let names: Vec<LabName> = labs.into_iter().map(|lab| lab.name).collect();
-    down::take_all_down(&store, &names, false, args.json)
+    down::take_all_down(&store, &down::newest_first(labs), false, args.json)
 }

@@ -6,16 +6,17 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::ending;
 use super::out::{self, Paint};
 use super::steps::Steps;
+use super::{ending, place};
 use crate::diag::{Code, Diagnostic, KernelError, Result};
 use crate::journal::record::Outcome;
 use crate::journal::store::Store;
 use crate::kernel::signal::Stop;
-use crate::lab::open::{NewLab, privileged};
+use crate::lab::open::{NewLab, is_privileged, privileged};
 use crate::lab::{Lab, recover};
 use crate::report::{self, Sources};
+use crate::sandbox::{self, uplink};
 use crate::script::error::Trace;
 use crate::script::labs;
 use crate::script::run::Script;
@@ -42,6 +43,15 @@ pub struct Args {
     /// End and roll back after this time.
     #[arg(long, value_name = "SECONDS")]
     pub timeout: Option<f64>,
+    /// Work in a sandbox of its own, as root too.
+    #[arg(long, conflicts_with = "host")]
+    pub sandbox: bool,
+    /// Give the sandbox a way out into the machine's network, by pasta or slirp4netns.
+    #[arg(long)]
+    pub uplink: bool,
+    /// Work on this machine itself, or not at all.
+    #[arg(long)]
+    pub host: bool,
     /// Do also what cannot be taken back exactly, or would cut off whoever runs this.
     #[arg(long)]
     pub force: bool,
@@ -75,7 +85,23 @@ pub fn run(args: Args) -> Result<u8> {
         Ok(script) => script,
         Err(trace) => return Ok(fail(&trace, &sources, args.json)),
     };
+    if args.sandbox || (!args.host && !is_privileged()) {
+        // Looked for before anything is made.
+        let uplink = args.uplink.then(uplink::find).transpose()?;
+        let claim = sandbox::claim(&name)?;
+        return place::work(claim, uplink, args.json, || go(&args, found, name, script, timeout));
+    }
+    if args.uplink {
+        return Err(Diagnostic::new(Code::Usage, "--uplink is a way out of a sandbox, and this lab has none")
+            .help("leave it out: on the machine itself the way out is the machine's; or add --sandbox"));
+    }
     privileged()?;
+    go(&args, found, name, script, timeout)
+}
+
+/// Runs it on the machine that this process is in.
+fn go(args: &Args, found: Found, name: LabName, script: Script, timeout: Option<Duration>) -> Result<u8> {
+    let sources = Sources::new(&found.file, &found.text);
     let store = Store::open()?;
     mention_dead(&store, &name);
     let stop = Stop::on_signals().map_err(|e| {
@@ -98,8 +124,8 @@ pub fn run(args: Args) -> Result<u8> {
     let (lab, result) = script.run(lab, &stop, deadline);
     steps.finish();
     match result {
-        Ok(()) => succeed(lab, &args, begun.elapsed()),
-        Err(trace) => Ok(roll_back(lab, &trace, &sources, &args)),
+        Ok(()) => succeed(lab, args, begun.elapsed()),
+        Err(trace) => Ok(roll_back(lab, &trace, &sources, args)),
     }
 }
 
@@ -183,7 +209,7 @@ fn succeed(mut lab: Lab, args: &Args, took: Duration) -> Result<u8> {
     if args.json {
         out::json(&json!({
             "lab": name, "outcome": "up", "steps": lab.step_count(), "namespaces": spaces, "links": links,
-            "seconds": took.as_secs_f64(),
+            "seconds": took.as_secs_f64(), "sandbox": sandbox::is_inside(),
         }));
         return Ok(0);
     }
@@ -197,8 +223,9 @@ fn succeed(mut lab: Lab, args: &Args, took: Duration) -> Result<u8> {
     };
     let shown = if shown.is_empty() { String::new() } else { format!(" ({shown})") };
     out::line(format!(
-        "{}: {}{shown}, {}, {} in {:.0} ms",
+        "{}{}: {}{shown}, {}, {} in {:.0} ms",
         out::paint(&format!("`{name}` is up"), Paint::Green),
+        if sandbox::is_inside() { " in a sandbox" } else { "" },
         ending::count(spaces.len(), "namespace"),
         ending::count(links, "link"),
         ending::count(lab.step_count(), "step"),

@@ -4,11 +4,12 @@ use std::collections::{HashMap, HashSet};
 
 use super::labs::{self, LabInfo};
 use super::netns::HOST;
-use super::out;
 use super::table::Table;
 use super::view::{View, Viewer};
+use super::{out, place};
 use crate::diag::Result;
 use crate::journal::store::Store;
+use crate::kernel::relay::Keys;
 use crate::kernel::route::TABLE_MAIN;
 use crate::lab::open::privileged;
 use crate::probe::state::link::LinkState;
@@ -18,7 +19,7 @@ use crate::probe::state::route::RouteState;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  netlab show\n  netlab show ns1\n  netlab show host --json")]
 pub struct Args {
-    /// A namespace, or `host`; without one, an overview of what the labs made.
+    /// A namespace, `host`, or LAB/NAMESPACE; without one, or for a lab in a sandbox, an overview of what the labs made.
     #[arg(value_name = "NS")]
     pub netns: Option<String>,
     /// Print JSON in the field names of `ip -j`: an object per namespace, without NS in an array.
@@ -31,14 +32,27 @@ pub struct Args {
 /// # Errors
 /// `NL0108` for a namespace that is not there, `NL0109` without the privilege to look inside.
 pub fn run(args: Args) -> Result<u8> {
+    let (place, name) = match &args.netns {
+        None => (place::only("netlab show")?, None),
+        Some(target) => match place::of(target)? {
+            // Of a lab that is named, all that it made.
+            (place, name) if name == HOST && name != *target && !target.contains('/') => (place, None),
+            (place, name) => (place, Some(name)),
+        },
+    };
+    place.go(Keys::Outside, args.json, false, || look(name.as_deref(), args.json))
+}
+
+/// Prints it of the machine that this process is in.
+fn look(netns: Option<&str>, json: bool) -> Result<u8> {
     privileged()?;
     let mut viewer = Viewer::open()?;
     let labs = labs::all(&Store::open()?);
     let owners: HashMap<String, &LabInfo> =
         labs.iter().flat_map(|lab| lab.namespaces().into_iter().map(move |name| (name, lab))).collect();
-    if let Some(name) = &args.netns {
+    if let Some(name) = netns {
         let view = viewer.look(name)?;
-        if args.json {
+        if json {
             out::json(&view);
         } else {
             one(&view, owners.get(name).copied());
@@ -56,7 +70,7 @@ pub fn run(args: Args) -> Result<u8> {
         views.extend(viewer.look(name).ok());
     }
     let host = viewer.look(HOST)?;
-    if args.json {
+    if json {
         views.push(host);
         out::json(&views);
     } else {

@@ -2,11 +2,14 @@
 
 use std::path::PathBuf;
 
+use super::place::{self, Place};
 use super::{ending, out};
 use crate::diag::{Code, Diagnostic, KernelError, Result};
+use crate::kernel::relay::Keys;
 use crate::kernel::space::Kernel;
 use crate::lab::moment::Moment;
 use crate::lab::open::privileged;
+use crate::types::name::LabName;
 
 /// The arguments of `snapshot`.
 #[derive(Debug, clap::Args)]
@@ -14,6 +17,9 @@ use crate::lab::open::privileged;
 pub struct Args {
     /// The file that it is written to.
     pub file: PathBuf,
+    /// Look at the sandbox of this lab.
+    #[arg(long)]
+    pub lab: Option<String>,
     /// Print nothing.
     #[arg(long, short)]
     pub quiet: bool,
@@ -24,6 +30,22 @@ pub struct Args {
 /// # Errors
 /// `NL0109` without privilege, `NL0119` if the file cannot be written.
 pub fn run(args: Args) -> Result<u8> {
+    let place = place(args.lab.as_ref(), "netlab snapshot --lab")?;
+    place.go(Keys::Outside, false, false, || save(&args))
+}
+
+/// The sandbox of a lab, or if none is named, the place that goes without saying.
+pub(super) fn place(lab: Option<&String>, command: &str) -> Result<Place> {
+    match lab {
+        None => place::only(command),
+        Some(lab) => {
+            let lab = LabName::new(lab)?;
+            place::of_lab(&lab)
+        }
+    }
+}
+
+fn save(args: &Args) -> Result<u8> {
     let moment = now()?;
     moment.save(&args.file)?;
     if !args.quiet {

@@ -25,8 +25,8 @@ impl Table {
     }
 
     /// Adds a row; an empty cell shows as `-`, so that columns can be told apart and counted.
-    pub fn row<const N: usize>(&mut self, cells: [String; N]) {
-        self.inner.add_row(cells.map(|cell| if cell.is_empty() { "-".to_owned() } else { cell }));
+    pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
+        self.inner.add_row(cells.into_iter().map(|cell| if cell.is_empty() { "-".to_owned() } else { cell }));
         self.rows += 1;
     }
 

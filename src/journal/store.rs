@@ -11,7 +11,7 @@ use super::record::Outcome;
 use super::state::State;
 use crate::action::holders::Holders;
 use crate::diag::{Code, Diagnostic, KernelError, Result};
-use crate::kernel::effect;
+use crate::kernel::{effect, view};
 use crate::types::name::LabName;
 
 /// The folders of all labs of one user.
@@ -20,6 +20,9 @@ pub struct Store {
     state: PathBuf,
     runtime: PathBuf,
 }
+
+/// Where root's locks are.
+const RUNTIME: &str = "/run/netlab";
 
 /// How often and how long it is waited for a lab that somebody only looks at.
 const TRIES: u32 = 10;
@@ -66,7 +69,8 @@ impl Status {
 }
 
 impl Store {
-    /// The store of the user who runs this: root's is /var/lib/netlab and /run/netlab, others' are in their XDG folders.
+    /// The store of the user who runs this: root's is /var/lib/netlab and /run/netlab, others' are in their XDG folders. In a
+    /// sandbox it is the sandbox's.
     /// The folders are made when a lab is, and not by who only looks.
     ///
     /// # Errors
@@ -74,8 +78,10 @@ impl Store {
     pub fn open() -> Result<Self> {
         let var = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
         let uid = nix::unistd::geteuid();
-        let (state, runtime) = if uid.is_root() {
-            ("/var/lib/netlab".into(), "/run/netlab".into())
+        let (state, runtime) = if uid.is_root() && Path::new(view::STATE).is_dir() {
+            return Ok(Self::below(Path::new("/")));
+        } else if uid.is_root() {
+            ("/var/lib/netlab".into(), RUNTIME.into())
         } else {
             let home = var("HOME").unwrap_or_else(|| "/".into());
             (
@@ -86,6 +92,12 @@ impl Store {
             )
         };
         Ok(Self { state, runtime })
+    }
+
+    /// The store inside a sandbox, whose files are found below `root`.
+    pub fn below(root: &Path) -> Self {
+        let inside = |path: &str| root.join(path.trim_start_matches('/'));
+        Self { state: inside(view::STATE), runtime: inside(RUNTIME) }
     }
 
     /// The record of settings that labs share.

@@ -5,17 +5,21 @@
 
 pub mod addr;
 pub mod effect;
+pub mod fork;
 pub mod fs;
 pub mod icmp;
+pub mod keeper;
 pub mod link;
 pub mod multicast;
 pub mod neigh;
 pub mod netlink;
 pub mod netns;
+pub mod pidfd;
 pub mod probe_neighbours;
 pub mod probe_socket;
 pub mod process;
 pub mod raw;
+pub mod relay;
 pub mod route;
 pub mod rule;
 pub mod signal;
@@ -23,3 +27,4 @@ pub mod space;
 pub mod sysctl;
 pub mod tun;
 pub mod users;
+pub mod view;

@@ -1,4 +1,5 @@
-//! Network namespaces: entering, making, naming, telling apart. Every setns(2) and unshare(2) of netlab is in this file.
+//! Network namespaces: entering, making, naming, telling apart. Every setns(2) and unshare(2) of a thread is in this file;
+//! whole processes go into sandboxes in [`super::keeper`] and [`super::relay`].
 //!
 //! A thread joins a namespace and dies there; no thread that lives on is ever in another namespace than the process.
 

@@ -128,7 +128,11 @@ pub fn capabilities() -> u64 {
     line.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).unwrap_or(0)
 }
 
-/// `CAP_NET_ADMIN` of `include/uapi/linux/capability.h`.
+/// `CAP_SETGID` of `include/uapi/linux/capability.h`.
+pub const CAP_SETGID: u32 = 6;
+/// `CAP_SETUID`.
+pub const CAP_SETUID: u32 = 7;
+/// `CAP_NET_ADMIN`.
 pub const CAP_NET_ADMIN: u32 = 12;
 /// `CAP_NET_RAW`.
 pub const CAP_NET_RAW: u32 = 13;

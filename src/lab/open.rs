@@ -211,8 +211,29 @@ fn nothing(name: &LabName, host: NetnsCookie) -> Header {
 /// # Errors
 /// `NL0109`.
 pub fn privileged() -> Result<()> {
+    let missing = missing_capabilities();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(Diagnostic::new(Code::NotPermitted, format!("netlab needs {}", missing.join(", ")))
+        .help(format!("run it as root: {}", as_root())))
+}
+
+/// What this process was started with, as root would have to type it.
+pub fn as_root() -> String {
+    let words: Vec<String> = std::env::args().collect();
+    let command = shlex::try_join(words.iter().map(String::as_str)).unwrap_or_else(|_| words.join(" "));
+    format!("sudo {command}")
+}
+
+/// Whether nothing of that is missing.
+pub fn is_privileged() -> bool {
+    missing_capabilities().is_empty()
+}
+
+fn missing_capabilities() -> Vec<&'static str> {
     let have = process::capabilities();
-    let missing: Vec<&str> = [
+    [
         (process::CAP_NET_ADMIN, "CAP_NET_ADMIN"),
         (process::CAP_SYS_ADMIN, "CAP_SYS_ADMIN"),
         (process::CAP_NET_RAW, "CAP_NET_RAW"),
@@ -220,14 +241,7 @@ pub fn privileged() -> Result<()> {
     .into_iter()
     .filter(|(bit, _)| have & (1 << bit) == 0)
     .map(|(_, name)| name)
-    .collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let words: Vec<String> = std::env::args().collect();
-    let command = shlex::try_join(words.iter().map(String::as_str)).unwrap_or_else(|_| words.join(" "));
-    Err(Diagnostic::new(Code::NotPermitted, format!("netlab needs {}", missing.join(", ")))
-        .help(format!("run it as root: sudo {command}")))
+    .collect()
 }
 
 fn refuse_existing(store: &Store, name: &LabName) -> Result<()> {

@@ -41,8 +41,11 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A machine of its own: processes in it see its network, its /run, /etc, /var/lib and nothing of the real ones.
 pub(crate) struct Sandbox {
-    holder: Child,
+    /// What ends with it; none for a view into another's namespaces.
+    holder: Option<Child>,
     first: i32,
+    /// A process in it, as it counts itself, whose namespaces are meant.
+    keeper: Option<i32>,
 }
 
 /// How a run of netlab ended.
@@ -112,7 +115,12 @@ impl Sandbox {
         let id = holder.id();
         let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).map_err(|e| e.to_string())?;
         let first = children.trim().parse().map_err(|_| format!("unshare has the children `{children}`"))?;
-        Ok(Self { holder, first })
+        Ok(Self { holder: Some(holder), first, keeper: None })
+    }
+
+    /// The namespaces of a process in this one, by the PID that it has here, to look at with the eyes of root.
+    pub(crate) fn view_of(&self, keeper: i32) -> Self {
+        Self { holder: None, first: self.first, keeper: Some(keeper) }
     }
 
     /// The process that holds it, as the real machine counts.
@@ -123,9 +131,16 @@ impl Sandbox {
     /// A command that will run inside, in `dir`, with nothing to read.
     pub(crate) fn command(&self, dir: &Path, program: &str, args: &[&str]) -> Command {
         let mut command = Command::new("nsenter");
-        command.arg(format!("--target={}", self.first)).args(["--mount", "--net", "--pid"]);
+        let process = match self.keeper {
+            None => format!("/proc/{}", self.first),
+            Some(keeper) => format!("/proc/{}/root/proc/{keeper}", self.first),
+        };
+        command.args(
+            ["net", "pid", "mnt"]
+                .map(|kind| format!("--{}={process}/ns/{kind}", if kind == "mnt" { "mount" } else { kind })),
+        );
         if !Uid::effective().is_root() {
-            command.args(["--user", "--preserve-credentials"]);
+            command.arg(format!("--user={process}/ns/user")).arg("--preserve-credentials");
         }
         // Entering a mount namespace moves a process to its root.
         command.arg("--").args(["env", "-C"]).arg(dir).arg(program).args(args);
@@ -262,8 +277,10 @@ impl Running {
 impl Drop for Sandbox {
     fn drop(&mut self) {
         // When process 1 of a PID namespace ends, the kernel ends all the others and waits for them.
-        let _ = kill(Pid::from_raw(self.first), Signal::SIGKILL);
-        let _ = self.holder.wait();
+        if let Some(holder) = &mut self.holder {
+            let _ = kill(Pid::from_raw(self.first), Signal::SIGKILL);
+            let _ = holder.wait();
+        }
     }
 }
 
