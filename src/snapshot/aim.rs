@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::change::{Changed, Pair, is_made_by_kernel, leads_over, needs};
+use super::change::{Changed, Pair, derived, is_made_by_kernel, leads_over, needs};
 use super::group::{Group, Item, Key, Snapshot, attribute};
 use super::link::MCAST_SNOOPING;
 use super::scope::Scope;
@@ -157,6 +157,8 @@ pub fn decide(layers: &[Layer], now: &Snapshot, scope: Scope, fates: &Fates) -> 
             match verdicts.remove(key) {
                 Some(Verdict::Want(item)) => wanted.push(item),
                 Some(Verdict::Drop) => gone.push(key.clone()),
+                // Its place is kept for what comes back with an address.
+                None if now.item(group, key).is_none() => wanted.extend(derived(group, key)),
                 None => wanted.extend(now.item(group, key).cloned()),
             }
         }

@@ -122,6 +122,19 @@ impl Changed {
     }
 }
 
+/// What comes and goes with addresses, of which only the order is given back: who receives what is sent to all of a network
+/// that several links are in.
+pub fn is_derived(group: &Group, item: &Item) -> bool {
+    const LOCAL: u32 = 255;
+    matches!(group, Group::Routes(route) if !route.v6 && route.table == LOCAL) && is_made_by_kernel(group, item)
+}
+
+/// The same by its key, which is all there is to it.
+pub fn derived(group: &Group, key: &Key) -> Option<Item> {
+    let item = Item { name: Some(key.clone()), value: key.clone(), life: None };
+    Some(item).filter(|item| is_derived(group, item))
+}
+
 /// What differs between two looks at the same namespace.
 pub fn between(before: &Snapshot, after: &Snapshot, holds: &[(Group, Key)]) -> Vec<Changed> {
     let groups: BTreeSet<&Group> = before.groups.keys().chain(after.groups.keys()).collect();

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::addr;
 use super::aim::Aim;
-use super::change::is_made_by_kernel;
+use super::change::{is_derived, is_made_by_kernel};
 use super::group::{Group, Item, Key, Snapshot, attribute};
 use super::link::RECEIVED;
 use super::read::ROUTERS;
@@ -143,11 +143,4 @@ impl View<'_> {
             had && !has && attribute(wanted, "up").is_some_and(|up| up == "1")
         })
     }
-}
-
-/// What comes and goes with addresses, of which only the order is given back: who receives what is sent to all of a network
-/// that several links are in.
-fn is_derived(group: &Group, item: &Item) -> bool {
-    const LOCAL: u32 = 255;
-    matches!(group, Group::Routes(route) if !route.v6 && route.table == LOCAL) && is_made_by_kernel(group, item)
 }
