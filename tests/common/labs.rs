@@ -99,7 +99,7 @@ pub(crate) fn lacks(what: &str, option: &str) {
 }
 
 /// Whether this is the kernel that `tests/kernel/boot` boots.
-fn is_test_kernel() -> bool {
+pub(crate) fn is_test_kernel() -> bool {
     std::env::var_os("TEST_KERNEL").is_some()
 }
 
