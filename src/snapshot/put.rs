@@ -5,7 +5,7 @@ use netlink_packet_core::{NLM_F_APPEND, NLM_F_CREATE, NLM_F_REPLACE};
 use super::group::{Group, Item};
 use super::restore::Work;
 use super::view::View;
-use super::{addr, link, mdb, neigh, nexthop, qdisc, route, rule};
+use super::{addr, link, mdb, neigh, nexthop, qdisc, route, rule, vlan};
 use crate::diag::KernelError;
 use crate::kernel::multicast;
 use crate::kernel::process;
@@ -21,6 +21,20 @@ impl Work<'_> {
                 if let Some(message) = link::set(index, item, &kind) {
                     self.send(view, &Group::Link(index), &message, 0);
                 }
+            }
+        }
+    }
+
+    /// The VLANs of ports: first what should not be there, and last the one of frames without a tag, which displaces another.
+    pub(super) fn vlans(&mut self, view: &View<'_>) {
+        for group in view.differing(|g| matches!(g, Group::Vlans(_))) {
+            let Group::Vlans(index) = group else { continue };
+            let surplus = view.surplus(&group);
+            let gone = surplus.iter().filter_map(|key| view.now.item(&group, key)).filter_map(|i| vlan::take(index, i));
+            let mut come = view.missing(&group, &view.target(&group));
+            come.sort_by_key(vlan::is_pvid);
+            for message in gone.chain(come.iter().filter_map(|i| vlan::put(index, i))).collect::<Vec<_>>() {
+                self.send(view, &group, &message, 0);
             }
         }
     }
