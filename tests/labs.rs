@@ -3,14 +3,14 @@
 mod common;
 
 use common::lab_state::{assert_same_lab, lab_state};
-use common::labs::{LABS, Lab, furnish_beside_a_lab};
+use common::labs::{Lab, chosen, furnish_beside_a_lab};
 use common::sandbox::Sandbox;
 use common::world::assert_same;
 use common::{aloud, side_by_side};
 
 #[test]
 fn each_lab_is_what_bash_makes_and_goes_without_a_trace() {
-    side_by_side(LABS.to_vec(), |lab| {
+    side_by_side(chosen(), |lab| {
         let Some(sandbox) = Sandbox::new() else { return };
         let before = furnish_beside_a_lab(&sandbox);
         if !lab.can_run(&sandbox) {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Instant;
 
-use common::labs::{LABS, Lab, furnish_beside_a_lab};
+use common::labs::{Lab, chosen, furnish_beside_a_lab, is_test_kernel};
 use common::sandbox::Sandbox;
 use common::world::{World, assert_same};
 use common::{aloud, in_threads};
@@ -14,10 +14,12 @@ use common::{aloud, in_threads};
 #[test]
 fn each_lab_failing_at_each_step() {
     let (counts, begun) = (Mutex::new(BTreeMap::new()), Instant::now());
+    // The test kernel has one processor, and to furnish a sandbox takes longer there than a step.
+    let lanes = if is_test_kernel() { 1 } else { 4 };
     // Every fourth step in a sandbox of its own; first the lab that waits longest, for pings that must not get through.
-    let mut jobs: Vec<_> = LABS.iter().flat_map(|lab| (1..=4).map(move |first| (lab, first))).collect();
+    let mut jobs: Vec<_> = chosen().into_iter().flat_map(|lab| (1..=lanes).map(move |first| (lab, first))).collect();
     jobs.sort_by_key(|(lab, _)| lab.name != "macvlan");
-    in_threads(4, jobs, |(lab, first)| {
+    in_threads(lanes, jobs, |(lab, first)| {
         let Some(sandbox) = Sandbox::new() else { return };
         let before = furnish_beside_a_lab(&sandbox);
         if !lab.can_run(&sandbox) {
@@ -27,7 +29,7 @@ fn each_lab_failing_at_each_step() {
             }
             return;
         }
-        let count = (first..).step_by(4).take_while(|step| fails(lab, *step, &sandbox, &before)).count();
+        let count = (first..).step_by(lanes).take_while(|step| fails(&lab, *step, &sandbox, &before)).count();
         *counts.lock().expect("no other lab has failed").entry(lab.title()).or_insert(0) += count;
     });
     let counts = counts.into_inner().expect("no lab has failed");

@@ -24,6 +24,7 @@ pub fn losses(after: &After) -> Vec<Loss> {
             Group::Neighs(_) => "neighbour",
             Group::Fdb(_) => "forwarding entry",
             Group::Mdb(_) => "multicast entry",
+            Group::Vlans(_) => "VLAN",
             Group::Nexthops => "nexthop",
             Group::Qdiscs(_) => "queueing discipline",
             Group::Link(_) | Group::Settings(_) | Group::Rules { .. } | Group::Maddrs(_) => continue,
@@ -32,7 +33,7 @@ pub fn losses(after: &After) -> Vec<Loss> {
         // The route to the network of an address goes with it and is part of it.
         let is_route = matches!(changed.group, Group::Routes(_));
         let is_own = |item: &&Item| !(is_route && route::is_connected(item));
-        let count = went.filter_map(|pair| pair.before.as_ref()).filter(is_own).count();
+        let count = went.filter_map(|pair| pair.before.as_ref()).filter(|i| !i.is_told()).filter(is_own).count();
         match losses.iter_mut().find(|loss| loss.noun == noun) {
             Some(loss) => loss.count += count,
             None => losses.push(Loss { noun, count }),

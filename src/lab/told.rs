@@ -12,7 +12,7 @@ use crate::kernel::route::RouteSpec;
 use crate::kernel::rule::RuleSpec;
 use crate::probe::state::neigh::NeighState;
 use crate::snapshot::group::{Group, Item, Of};
-use crate::snapshot::setting;
+use crate::snapshot::{setting, vlan};
 use crate::types::mac::Mac;
 
 /// Names links, and knows how a command reaches the namespace.
@@ -38,6 +38,7 @@ impl Teller<'_> {
             Group::Neighs(link) => format!("neighbour {} on {}", self.neighbour(item), self.link(*link)),
             Group::Fdb(link) => format!("forwarding entry {} on {}", self.neighbour(item), self.link(*link)),
             Group::Mdb(link) => format!("multicast entry {} on {}", item.value.as_text(), self.link(*link)),
+            Group::Vlans(link) => format!("VLAN {} of {}", item.label(), self.link(*link)),
             Group::Maddrs(link) => format!("multicast address {} on {}", item.label(), self.link(*link)),
             Group::Nexthops => format!("nexthop {}", item.label()),
             Group::Qdiscs(link) => format!("{} on {}", item.label(), self.link(*link)),
@@ -59,6 +60,7 @@ impl Teller<'_> {
                 _ => item.value.as_text(),
             }),
             Group::Settings(_) => Some(item.value.as_text()),
+            Group::Vlans(_) => Some(vlan::words(item)).filter(|words| !words.is_empty()),
             _ => None,
         }
     }
@@ -95,6 +97,11 @@ impl Teller<'_> {
             }
             Group::Rules { v6, .. } => {
                 format!("{ip}{} rule {} {}", if *v6 { " -6" } else { "" }, verb("add"), self.rule(item))
+            }
+            Group::Vlans(link) => {
+                let line =
+                    format!("bridge{} vlan {} dev {} vid {}", self.option, verb("add"), self.link(*link), item.label());
+                format!("{line} {}", vlan::words(item)).trim_end().to_owned()
             }
             Group::Maddrs(link) => format!("{ip} maddr {} {} dev {}", verb("add"), item.label(), self.link(*link)),
             _ => return None,

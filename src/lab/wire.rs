@@ -6,6 +6,7 @@ use super::port::{Place, Port};
 use crate::action::Action;
 use crate::action::link_add::LinkAdd;
 use crate::diag::{Code, Diagnostic, Result, Site};
+use crate::kernel::link;
 use crate::kernel::link::kind::LinkKind;
 
 /// A veth pair.
@@ -50,7 +51,13 @@ impl Lab {
         if port.name.is_none() {
             port.name = Some(crate::types::name::IfName::new(default_name)?);
         }
-        let end = self.born(&port, None, None)?;
+        let mut end = self.born(&port, None, None)?;
+        if let Some(below) = kind.parent().map(|below| below.netns).filter(|below| *below != end.link.netns) {
+            // A kernel before 6.13 refuses an ifindex that is taken where the link below is, whence the message is sent.
+            while link::get(self.context_socket(below)?, end.link.index).is_ok() {
+                end.link.index = self.index(end.link.netns)?;
+            }
+        }
         let key = end.link.key();
         self.perform(site, Action::LinkAdd(LinkAdd { kind, end, peer: None }))?;
         self.made_link(key)

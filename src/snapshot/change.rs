@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::group::{Group, Item, Key, Of, Snapshot};
 use super::scope::Scope;
-use super::{addr, nexthop, route};
+use super::{addr, nexthop, route, vlan};
 use crate::kernel::process;
 use crate::kernel::space::NetnsCookie;
 
@@ -98,6 +98,7 @@ pub fn is_made_by_kernel(group: &Group, item: &Item) -> bool {
     match group {
         Group::Addrs { .. } => addr::is_kernels(item),
         Group::Routes(_) => route::is_connected(item),
+        Group::Vlans(_) => vlan::is_default(item),
         _ => false,
     }
 }

@@ -48,6 +48,8 @@ pub enum Group {
     Fdb(u32),
     /// The multicast forwarding entries for a port that somebody made.
     Mdb(u32),
+    /// The VLANs that a port of a bridge, or a bridge itself, is in.
+    Vlans(u32),
     /// The multicast MACs that a link was told by hand to listen to.
     Maddrs(u32),
     /// The nexthop objects.
@@ -152,6 +154,7 @@ impl Group {
             | Group::Neighs(index)
             | Group::Fdb(index)
             | Group::Mdb(index)
+            | Group::Vlans(index)
             | Group::Maddrs(index)
             | Group::Qdiscs(index) => Some(*index),
             _ => None,

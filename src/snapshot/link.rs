@@ -116,6 +116,12 @@ pub fn around(links: &[Raw], scope: &mut Scope) {
     scope.links.extend(beside);
 }
 
+/// Whether it is a bridge or the port of one.
+pub fn is_bridged(link: &Raw) -> bool {
+    let infos = link.get(LINKINFO).map(Attribute::inside).unwrap_or_default();
+    infos.iter().any(|a| matches!(a.kind, INFO_KIND | INFO_SLAVE_KIND) && a.string() == "bridge")
+}
+
 /// The port of the same bridge that takes over for a port (`IFLA_BRPORT_BACKUP_PORT`); it is forgotten when that one leaves.
 fn backup_port(link: &Raw) -> Option<u32> {
     const BACKUP_PORT: u16 = 34;

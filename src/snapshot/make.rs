@@ -84,6 +84,10 @@ fn options(items: &[Item], kind: &str) -> Vec<Attribute> {
     const VXLAN_TTL_INHERIT: u16 = 28;
     /// That, and `IFLA_VXLAN_REMCSUM_TX` and `_RX`, which newer kernels count as used as soon as they are named.
     const VXLAN_FLAGS: [u16; 3] = [21, 22, VXLAN_TTL_INHERIT];
+    /// `IFLA_VLAN_FLAGS`: flags and a mask. It is not told when no flag is set, though a new link begins with `reorder_hdr`; and
+    /// the mask is told as all bits, while only those of flags that exist are taken (`VLAN_FLAG_*` of linux/if_vlan.h).
+    const VLAN_FLAGS: u16 = 2;
+    const VLAN_KNOWN: u32 = 0x1f;
     let mut data: Vec<Attribute> = items
         .iter()
         .filter_map(|i| Some(Attribute::new(i.label().strip_prefix("data:")?.parse().ok()?, i.value.0.clone())))
@@ -93,6 +97,12 @@ fn options(items: &[Item], kind: &str) -> Vec<Attribute> {
         for flag in data.iter_mut().filter(|a| a.kind == VXLAN_TTL_INHERIT) {
             flag.value.clear();
         }
+    }
+    if kind == "vlan" {
+        let told = data.iter().find(|a| a.kind == VLAN_FLAGS).and_then(|a| a.value.first_chunk()).copied();
+        let flags: [u8; 4] = told.unwrap_or_default();
+        data.retain(|a| a.kind != VLAN_FLAGS);
+        data.push(Attribute::new(VLAN_FLAGS, [flags, VLAN_KNOWN.to_ne_bytes()].concat()));
     }
     if matches!(kind, "macvlan" | "macvtap") && data.iter().any(|a| a.kind == 5) {
         data.insert(0, Attribute::u32(link::MACVLAN_MODE, link::MACADDR_SET));

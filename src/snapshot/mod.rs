@@ -27,3 +27,4 @@ pub mod scope;
 pub mod setting;
 mod verdict;
 mod view;
+pub mod vlan;

@@ -7,7 +7,7 @@ use super::link::RECEIVED;
 use super::read::ROUTERS;
 use super::restore::Work;
 use super::view::View;
-use super::{addr, link, mdb, neigh, nexthop, qdisc, route, rule, setting};
+use super::{addr, link, mdb, neigh, nexthop, qdisc, route, rule, setting, vlan};
 use crate::diag::KernelError;
 use crate::kernel::multicast;
 use crate::kernel::process;
@@ -25,6 +25,20 @@ impl Work<'_> {
                 if let Some(message) = link::set(index, item, &kind) {
                     self.send(view, &Group::Link(index), &message, 0);
                 }
+            }
+        }
+    }
+
+    /// The VLANs of ports: first what should not be there, and last the one of frames without a tag, which displaces another.
+    pub(super) fn vlans(&mut self, view: &View<'_>) {
+        for group in view.differing(|g| matches!(g, Group::Vlans(_))) {
+            let Group::Vlans(index) = group else { continue };
+            let surplus = view.surplus(&group);
+            let gone = surplus.iter().filter_map(|key| view.now.item(&group, key)).filter_map(|i| vlan::take(index, i));
+            let mut come = view.missing(&group, &view.target(&group));
+            come.sort_by_key(vlan::is_pvid);
+            for message in gone.chain(come.iter().filter_map(|i| vlan::put(index, i))).collect::<Vec<_>>() {
+                self.send(view, &group, &message, 0);
             }
         }
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::group::{Group, Item, Key, Snapshot};
 use super::scope::{Scope, Table};
-use super::{addr, link, mdb, neigh, nexthop, qdisc, route, rule, setting};
+use super::{addr, link, mdb, neigh, nexthop, qdisc, route, rule, setting, vlan};
 use crate::diag::KernelError;
 use crate::kernel::multicast;
 use crate::kernel::process;
@@ -173,6 +173,14 @@ fn within(kernel: &mut Kernel, scope: &Scope, links: &[Raw], grows: bool) -> Res
     }
     if scope.tables.contains(&Table::Mdb) {
         for (group, item) in mdb::read(socket)?.into_iter().filter(|(group, _)| is_meant(group)) {
+            put(group, item);
+        }
+    }
+    let bridged = || links.iter().filter(|l| link::is_bridged(l)).map(link::index).filter(|i| scope.links.contains(i));
+    if scope.tables.contains(&Table::Vlans) && bridged().next().is_some() {
+        // A port that is in no VLAN has to be told from a link that is no port.
+        bridged().for_each(|index| put(Group::Vlans(index), Item::named("~port", "1")));
+        for (group, item) in vlan::read(socket)?.into_iter().filter(|(group, _)| is_meant(group)) {
             put(group, item);
         }
     }

@@ -185,6 +185,7 @@ impl Work<'_> {
             Self::links,
             Self::settings,
             Self::ports,
+            Self::vlans,
             Self::qdiscs,
             Self::addrs,
             Self::nexthops,
@@ -194,7 +195,7 @@ impl Work<'_> {
             Self::maddrs,
             Self::rules,
         ];
-        const ADDRS: usize = 4;
+        const ADDRS: usize = 5;
         let quiet = lacks.iter().any(disturbs);
         self.unmake_macvlans()?;
         self.make_links()?;

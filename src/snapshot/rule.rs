@@ -24,7 +24,11 @@ pub fn dump(socket: &mut Socket) -> Result<Vec<Raw>, KernelError> {
     for family in [AF_INET, AF_INET6] {
         let mut header = vec![0; 12];
         header[0] = family;
-        rules.extend(socket.dump_raw(&Raw { kind: RTM_GETRULE, header, attributes: Vec::new() })?);
+        match socket.dump_raw(&Raw { kind: RTM_GETRULE, header, attributes: Vec::new() }) {
+            // A kernel that was started without IPv6 (`ipv6.disable=1`) has no rules for it.
+            Err(e) if e.errno == libc::EAFNOSUPPORT => {}
+            answer => rules.extend(answer?),
+        }
     }
     Ok(rules)
 }

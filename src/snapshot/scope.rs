@@ -16,7 +16,7 @@ use crate::kernel::space::NetnsCookie;
 pub enum Touch {
     /// A link, with all that is on it and hangs on it. It sets these attributes.
     Link(LinkKey, Vec<String>),
-    /// The attributes of a link alone.
+    /// The attributes of a link alone, and what it is as the port of a bridge.
     Port(LinkKey, Vec<String>),
     /// The addresses of a link, and the routes that follow from them.
     Addrs(LinkKey),
@@ -67,13 +67,14 @@ pub enum Table {
     Neighs,
     Fdb,
     Mdb,
+    Vlans,
     Nexthops,
     Qdiscs,
 }
 
 impl Table {
     /// All of them.
-    pub const ALL: [Table; 10] = [
+    pub const ALL: [Table; 11] = [
         Table::Links,
         Table::Settings,
         Table::Addrs,
@@ -82,6 +83,7 @@ impl Table {
         Table::Neighs,
         Table::Fdb,
         Table::Mdb,
+        Table::Vlans,
         Table::Nexthops,
         Table::Qdiscs,
     ];
@@ -122,10 +124,11 @@ impl Scope {
 
     /// Takes in what an action touches.
     pub fn add(&mut self, touch: &Touch) {
-        use Table::{Addrs, Fdb, Links, Mdb, Neighs, Nexthops, Qdiscs, Routes, Rules, Settings};
+        use Table::{Addrs, Fdb, Links, Mdb, Neighs, Nexthops, Qdiscs, Routes, Rules, Settings, Vlans};
         let tables: &[Table] = match touch {
-            Touch::Link(..) => &[Links, Settings, Addrs, Routes, Neighs, Fdb, Mdb, Nexthops, Qdiscs],
-            Touch::Port(..) => &[Links],
+            Touch::Link(..) => &[Links, Settings, Addrs, Routes, Neighs, Fdb, Mdb, Vlans, Nexthops, Qdiscs],
+            // With a VLAN of a port the entries in it come and go.
+            Touch::Port(..) => &[Links, Vlans, Fdb, Mdb],
             // With the last IPv4 address of a link its neighbours go.
             Touch::Addrs(_) => &[Settings, Addrs, Routes, Neighs, Nexthops],
             Touch::Neighs(_) => &[Neighs, Fdb],

@@ -119,6 +119,8 @@ impl View<'_> {
                 self.wanted(group).iter().any(addr::is_kernels) || is_down
             }
             Group::Routes(_) => self.aim.scope.tables.contains(&Table::Addrs),
+            // A port that comes back to its bridge is put into the bridge's own VLAN.
+            Group::Vlans(_) => !self.wanted(group).is_empty(),
             _ => false,
         }
     }

@@ -12,7 +12,8 @@ pub(crate) const HOST: &str = "host";
 
 /// Batches, since a process costs more than a question. `bridge vlan` and `bridge mdb` stand alone: they end in an error
 /// where the kernel has no VLAN filtering or no snooping. So does `nft`, which a machine may lack. `tc` has no JSON for
-/// classes, and only some queues have any.
+/// classes, and only some queues have any. The host.json of a lab holds the time since the machine was started, which gets
+/// longer by a digit now and then.
 const SCRIPT: &str = r#"
 look() { # namespace, option for ip, prefix for the rest
     echo "@@ $1 main"
@@ -52,7 +53,7 @@ find /etc/resolv.conf /etc/hosts /etc/netns -printf '%y %m %U:%G %p %l\n' 2>/dev
 find /etc/resolv.conf /etc/hosts /etc/netns -type f -size +0 -exec grep -Hn '' {} + 2>/dev/null
 find /etc/resolv.conf /etc/hosts /etc/netns -type f -printf '%p has %s bytes\n' 2>/dev/null
 echo "@@ - state"
-find /run/netlab /var/lib/netlab -printf '%y %s %p\n' 2>/dev/null
+find /run/netlab /var/lib/netlab -printf '%y %s %p\n' 2>/dev/null | sed 's,^f [0-9]* \(.*/host.json\)$,f ? \1,'
 echo "@@ - processes"
 for p in /proc/[0-9]*; do
     pid=${p#/proc/}

@@ -73,6 +73,7 @@ impl Lab {
         };
         let works = sandbox.try_sh(attempt).status.success();
         sandbox.try_sh("ip link del trya");
+        assert!(works || !is_test_kernel(), "the test kernel must have what {} needs", self.title());
         works
     }
 
@@ -81,6 +82,25 @@ impl Lab {
         let words: Vec<_> = std::iter::once(&self.name).chain(self.args).copied().collect();
         words.join(" ")
     }
+}
+
+/// The labs, or only those whose titles stand in the variable LABS, with a comma between them.
+pub(crate) fn chosen() -> Vec<Lab> {
+    let Ok(wanted) = std::env::var("LABS") else { return LABS.to_vec() };
+    let find = |title: &str| LABS.iter().find(|lab| lab.title() == title).copied();
+    wanted.split(',').map(|title| find(title).unwrap_or_else(|| panic!("there is no lab `{title}`"))).collect()
+}
+
+/// Says aloud that `what` is skipped since this kernel lacks an option; the test kernel has them all.
+#[track_caller]
+pub(crate) fn lacks(what: &str, option: &str) {
+    assert!(!is_test_kernel(), "the test kernel must have what {what} needs: {option}");
+    super::aloud(&format!("skipped here, since this kernel lacks {option}: {what}"));
+}
+
+/// Whether this is the kernel that `tests/kernel/boot` boots.
+pub(crate) fn is_test_kernel() -> bool {
+    std::env::var_os("TEST_KERNEL").is_some()
 }
 
 /// Fills a sandbox with what somebody had there before: addresses, routes in two tables, a rule, a neighbour, a bridge,

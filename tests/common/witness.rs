@@ -75,8 +75,10 @@ pub(crate) fn in_furnished<T: Send + Copy, W: Send>(
     let spare: Mutex<Vec<(Sandbox, W)>> = Mutex::new(Vec::new());
     let failed = Mutex::new(Vec::new());
     let wanted = std::env::var("CASE").ok();
-    let jobs: Vec<T> =
-        jobs.into_iter().filter(|j| wanted.as_ref().is_none_or(|w| name(j).contains(w.as_str()))).collect();
+    let jobs: Vec<T> = jobs
+        .into_iter()
+        .filter(|j| wanted.as_ref().is_none_or(|w| w.split(',').any(|w| name(j).contains(w))))
+        .collect();
     let (count, start) = (jobs.len(), Instant::now());
     in_threads(threads, jobs, |job| {
         let ready = spare.lock().ok().and_then(|mut s| s.pop());

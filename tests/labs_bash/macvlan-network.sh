@@ -3,7 +3,7 @@ card=${1:-eno4} at= resolv=/etc/resolv.conf
 if [ $# = 0 ]; then
     at="-n pc" resolv=/etc/netns/pc/resolv.conf
     for ns in pc outside; do ip netns add $ns; ip -n $ns link set lo up; done
-    ip link add eno4 netns pc type veth peer name eno4 netns outside
+    ip -n pc link add eno4 type veth peer name eno4 netns outside
     ip -n pc link set eno4 up
     ip -n outside addr add 192.168.8.1/24 dev eno4
     ip -n outside link set eno4 up

@@ -4,7 +4,7 @@ card=${1:-eth0} at=
 if [ $# = 0 ]; then
     at="-n pc"
     for ns in pc outside; do ip netns add $ns; ip -n $ns link set lo up; done
-    ip link add eth0 netns pc type veth peer name eth0 netns outside
+    ip -n pc link add eth0 type veth peer name eth0 netns outside
     ip -n pc addr add 10.0.0.100/24 dev eth0
     ip -n pc link set eth0 up
     ip -n outside addr add 10.0.0.254/24 dev eth0

@@ -4,8 +4,8 @@ for n in 4 5 6; do
     ip -n ns$n link set lo up
 done
 ip link add veth04 type veth peer name veth14 netns ns4
-ip link add veth05 netns ns4 type veth peer name veth15 netns ns5
-ip link add veth06 netns ns5 type veth peer name veth16 netns ns6
+ip -n ns4 link add veth05 type veth peer name veth15 netns ns5
+ip -n ns5 link add veth06 type veth peer name veth16 netns ns6
 
 ip addr add 196.168.1.1/24 dev veth04
 ip link set veth04 up

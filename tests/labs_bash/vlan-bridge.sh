@@ -15,7 +15,7 @@ for sw in 0 1; do
         IFS=: read -r name vid tens <<<"$ns"
         ip netns add $name$n
         ip -n $name$n link set lo up
-        ip link add eth0 netns $name$n type veth peer name $name$n
+        ip link add $name$n type veth peer name eth0 netns $name$n
         ip link set $name$n master br$sw up
         bridge vlan del dev $name$n vid 1
         bridge vlan add dev $name$n vid $vid pvid untagged

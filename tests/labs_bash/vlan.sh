@@ -4,7 +4,7 @@ card=${1:-eth0} at=
 if [ $# = 0 ]; then
     at="-n pc"
     for ns in pc switch; do ip netns add $ns; ip -n $ns link set lo up; done
-    ip link add eth0 netns pc type veth peer name eth0 netns switch
+    ip -n pc link add eth0 type veth peer name eth0 netns switch
     ip -n pc link set eth0 up
     ip -n switch link set eth0 up
     for id in 10 20; do

@@ -1,7 +1,7 @@
 # What vxlan must build: the training's tunnel with both of its ends, and a routed network below.
 for ns in left right internet; do ip netns add $ns; ip -n $ns link set lo up; done
-ip link add eth0 netns left type veth peer name eth0 netns internet
-ip link add eth0 netns right type veth peer name eth1 netns internet
+ip -n left link add eth0 type veth peer name eth0 netns internet
+ip -n right link add eth0 type veth peer name eth1 netns internet
 
 ip -n left addr add 1.1.1.1/24 dev eth0
 ip -n left link set eth0 up
