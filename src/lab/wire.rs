@@ -53,7 +53,7 @@ impl Lab {
         }
         let mut end = self.born(&port, None, None)?;
         if let Some(below) = kind.parent().map(|below| below.netns).filter(|below| *below != end.link.netns) {
-            // A kernel before 6.13 refuses an ifindex that is taken where the link below is, whence the message is sent.
+            // Linux 6.1 refuses an ifindex that is taken where the link below is, whence the message is sent.
             while link::get(self.context_socket(below)?, end.link.index).is_ok() {
                 end.link.index = self.index(end.link.netns)?;
             }
