@@ -65,6 +65,15 @@ pub(crate) fn drop_noise(netns: &mut Netns) {
             fields.retain(|key, value| key != "qdisc" || !matches!(value.as_str(), Some("noop" | "noqueue")));
         }
     }
+    // Over a link without carrier the kernel marks those that were there when it lost that, and not all that came since
+    // (with an IPv6 gateway it does not look); the link's own state tells the carrier.
+    let is_dark = |l: &&Value| !has(&l["flags"], "LOWER_UP");
+    let dark: Vec<Value> = netns.links.iter().filter(is_dark).map(|l| l["ifname"].clone()).collect();
+    for route in netns.routes4.iter_mut().filter(|r| dark.contains(&r["dev"])) {
+        if let Some(Value::Array(flags)) = route.get_mut("flags") {
+            flags.retain(|flag| flag != "linkdown");
+        }
+    }
     netns.qdiscs.retain(|q| q["handle"] != "0:" || !down.contains(&q["dev"]));
     netns.fdb.retain(|f| !(has(&f["flags"], "self") && is_group(&f["mac"]) && down.contains(&f["ifname"])));
     for link in netns.groups.iter_mut().filter(|g| down.contains(&g["ifname"])) {
