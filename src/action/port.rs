@@ -36,7 +36,9 @@ impl Change for PortSet {
     }
 
     fn touches(&self, _ctx: &mut Context<'_>) -> Result<Vec<Touch>> {
-        Ok(vec![Touch::Port(self.link, Vec::new())])
+        // With the last port that forwards a bridge loses its carrier, and what hangs on that.
+        let is_state = self.set.state.is_some();
+        Ok(vec![if is_state { Touch::Link(self.link, Vec::new()) } else { Touch::Port(self.link, Vec::new()) }])
     }
 
     fn subject(&self) -> Subject {

@@ -155,7 +155,8 @@ pub fn between(before: &Snapshot, after: &Snapshot, holds: &[(Group, Key)]) -> V
                 // bridge had from its ports it may have to be given.
                 (Some(a), Some(b)) => {
                     !a.is_like(b)
-                        && (!a.is_told() || matches!(a.label().as_str(), "~link" | "~portno" | "~mac" | "~mtu"))
+                        && (!a.is_told()
+                            || matches!(a.label().as_str(), "~link" | "~portno" | "~mac" | "~mtu" | "~slave:1"))
                 }
                 (None, None) => false,
                 _ => !is_partial,

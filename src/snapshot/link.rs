@@ -199,13 +199,13 @@ pub fn items(link: &Raw) -> Vec<Item> {
     items
 }
 
-/// Which attributes a bridge has from its ports: the lowest MAC and the smallest MTU, which the kernel chooses again with every
-/// port that comes or goes, unless somebody chose one (net/bridge/br_stp_if.c, `br_stp_recalculate_bridge_id`; br_if.c,
-/// `br_mtu_auto_adjust`). To give it back would be to choose it, for ever.
+/// Which attributes a link has from others. Of a bridge port that is its state; of a bridge the lowest MAC and the smallest MTU,
+/// which the kernel chooses again with every port that comes or goes, unless somebody chose one (net/bridge/br_stp_if.c,
+/// `br_stp_recalculate_bridge_id`; br_if.c, `br_mtu_auto_adjust`). To give it back would be to choose it, for ever.
 pub fn borrowed(link: &Raw, links: &[Raw]) -> Vec<&'static str> {
     let kind = link.get(LINKINFO).map(Attribute::inside).unwrap_or_default();
     if !kind.iter().any(|a| a.kind == INFO_KIND && a.string() == "bridge") {
-        return Vec::new();
+        return if has_own_state(link, links) { Vec::new() } else { vec!["slave:1"] };
     }
     let ports: Vec<&Raw> = links.iter().filter(|l| number(l, MASTER) == Some(index(link))).collect();
     let lowest_mac = ports.iter().filter_map(|l| l.get(ADDRESS)).map(|a| &a.value).min();
@@ -218,6 +218,24 @@ pub fn borrowed(link: &Raw, links: &[Raw]) -> Vec<&'static str> {
         borrowed.push("mtu");
     }
     borrowed
+}
+
+/// Whether somebody chose the state of a bridge port. The kernel has it forward when it has a carrier, and else switches it off;
+/// where spanning tree runs, that chooses (net/bridge/br_if.c, `br_port_carrier_check`).
+fn has_own_state(port: &Raw, links: &[Raw]) -> bool {
+    const BR_STP_STATE: u16 = 5;
+    const FORWARDING: u32 = 3;
+    let inside = |link: &Raw, kind: u16, which: u16| -> Option<u32> {
+        let infos = link.get(LINKINFO)?.inside();
+        infos.iter().find(|a| a.kind == kind)?.inside().iter().find(|a| a.kind == which)?.number()
+    };
+    let Some(state) = inside(port, INFO_SLAVE_DATA, PORT_STATE) else { return false };
+    let bridge = links.iter().find(|l| number(port, MASTER) == Some(index(l)));
+    let runs_stp = bridge.and_then(|b| inside(b, INFO_DATA, BR_STP_STATE)).is_some_and(|stp| stp != 0);
+    // `IF_OPER_UNKNOWN` and `IF_OPER_UP`.
+    let has_carrier = is_up(port) && matches!(number(port, OPERSTATE), Some(0 | 6));
+    let forwards = has_carrier && bridge.is_some_and(is_up);
+    !runs_stp && state != if forwards { FORWARDING } else { 0 }
 }
 
 /// The MTU of a bridge without ports.
@@ -257,8 +275,6 @@ fn infos(link: &Raw) -> Vec<Item> {
     for a in inside(INFO_SLAVE_DATA) {
         match (port.as_str(), a.kind) {
             ("bridge", PORT_NO) => items.push(Item::named("~portno", a.number().unwrap_or(0).to_string())),
-            // The kernel chooses among the states by the carrier; only `disabled` is somebody's.
-            ("bridge", PORT_STATE) if a.number() != Some(0) => {}
             ("bridge", kind) if !PORT_OPTIONS.contains(&kind) => {}
             _ => items.push(option("slave", &a)),
         }

@@ -68,6 +68,13 @@ pub(crate) const KEPT: &[Kept] = &[
         "host[\"v1\"].del();",
     ),
     (
+        "the state of the only port of a bridge",
+        "ip link add br0 address 02:00:00:00:00:01 type bridge; ip link add v1 type veth peer name p1
+         ip link set v1 master br0; for l in v1 p1 br0; do ip link set $l up; done; sleep 0.1; ip link show br0 >/dev/null
+         ip addr add 10.1.0.1/24 dev br0; ip nexthop add id 20 via 10.1.0.99 dev br0",
+        "host[\"v1\"].set(#{ state: 2 });",
+    ),
+    (
         "an empty bridge that once had a port",
         "ip link add br2 address 02:00:00:00:00:01 type bridge
          ip link add t0 type veth peer name t1; ip link set t0 master br2; ip link del t0",

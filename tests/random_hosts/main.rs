@@ -47,7 +47,7 @@ fn trial(seed: u64) -> Trial {
 }
 
 #[test]
-#[ignore = "of 70 seeds two still differ, 57 and 61: see the note on issue 3"]
+#[ignore = "of 70 seeds one still differs, 61: see the note on issue 3"]
 fn every_machine_is_as_it_was() {
     if !is_root("random machines") {
         return;
