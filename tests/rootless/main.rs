@@ -10,6 +10,7 @@
 mod common;
 mod killed;
 mod refused;
+mod table;
 mod uplink;
 mod user;
 mod walls;
@@ -17,6 +18,7 @@ mod walls;
 use common::lab_state::{assert_same_lab, lab_state};
 use common::labs::LABS;
 use common::{aloud, side_by_side};
+use table::Table;
 use user::Machine;
 
 /// The README's first command, and all that one can do with a lab.
@@ -50,10 +52,11 @@ fn a_lab_from_its_beginning_to_its_end() {
     assert_eq!(user.netlab("list").stdout, "no lab is up\n");
 }
 
-/// With and without root a lab is the same.
+/// With and without root a lab is the same; the table of that in the README is written by this test.
 #[test]
 fn each_lab_is_the_same_without_root() {
     let labs: Vec<_> = LABS.iter().filter(|lab| lab.args.is_empty()).copied().collect();
+    let table = Table::default();
     side_by_side(labs, |lab| {
         let Some(machine) = Machine::new() else { return };
         let (user, title) = (machine.user(1001), lab.title());
@@ -64,19 +67,21 @@ fn each_lab_is_the_same_without_root() {
             machine.assert_left(&before, &title);
             return aloud(&format!("{title}: refused, since this kernel lacks it"));
         }
-        machine.root.netlab(&["run", &lab.script()]).ends_with(0);
+        let with_root = table::size(&machine.root.netlab(&["run", &lab.script()]).ends_with(0));
         let rooted = lab_state(&machine.root);
         machine.root.netlab(&["down"]).ends_with(0);
         let before = machine.left();
-        user.netlab(&format!("run {title}.rhai")).ends_with(0);
+        let without = table::size(&user.netlab(&format!("run {title}.rhai")).ends_with(0));
         let rootless = lab_state(&machine.root.view_of(user.keeper(lab.name)));
         // Inside, the user is root.
         let rootless = serde_json::from_str(&rootless.to_string().replace("1001:1001", "0:0")).unwrap();
         assert_same_lab(&title, &rootless, &rooted);
+        table.row(lab.name, &with_root, &without);
         let down = user.netlab(&format!("down {title}")).ends_with(0);
         assert!(down.stdout.ends_with("host unchanged\n") && down.stderr.is_empty(), "{title}: {down}");
         machine.assert_left(&before, &title);
     });
+    table.check();
 }
 
 #[test]
