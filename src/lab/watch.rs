@@ -1,19 +1,22 @@
 //! Looking before and after a change of what was there before, and of what has to come back by itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use netlink_packet_route::link::LinkAttribute;
 
 use super::Lab;
 use crate::action::{Action, After, Subject};
 use crate::diag::Result;
 use crate::journal::store::Turn;
-use crate::kernel::link::LinkKey;
+use crate::kernel::link::{self, LinkKey};
 use crate::kernel::process;
 use crate::kernel::space::NetnsCookie;
 use crate::snapshot::aim::{Fates, Layer, decide};
 use crate::snapshot::change::{Changed, Seen, between};
+use crate::snapshot::group::{Group, Snapshot};
 use crate::snapshot::restore::restore;
 use crate::snapshot::scope::{Scope, Touch};
-use crate::snapshot::{peer, read};
+use crate::snapshot::{neigh, peer, read};
 
 /// What was looked at before an action, and the right to change it.
 #[derive(Default)]
@@ -59,10 +62,36 @@ impl Lab {
         let mut seen = Vec::new();
         for mut scope in scopes.into_values() {
             self.context().exists(scope.netns);
-            let snapshot = read::read_around(&mut self.kernel, &mut scope).map_err(cannot_look)?;
+            let mut snapshot = read::read_around(&mut self.kernel, &mut scope).map_err(cannot_look)?;
+            self.forget_own_filters(&mut snapshot);
             seen.push(Seen::new(scope, snapshot));
         }
         Ok(seen)
+    }
+
+    /// Leaves out that a link listens to the MACs of this lab's own macvlans on it, which comes and goes with them.
+    fn forget_own_filters(&mut self, snapshot: &mut Snapshot) {
+        let own = self.objects.made_links().filter(|l| l.kind.starts_with("macv"));
+        let keys: Vec<LinkKey> = own.filter_map(|l| l.spots.last()).map(|spot| spot.key).collect();
+        let mut macs: BTreeSet<Vec<u8>> = BTreeSet::new();
+        for key in keys {
+            let mut ctx = self.context();
+            if ctx.exists(key.netns)
+                && let Some(found) = ctx.socket(key.netns).ok().and_then(|s| link::get(s, key.index).ok())
+            {
+                macs.extend(found.attributes.into_iter().find_map(|a| match a {
+                    LinkAttribute::Address(mac) => Some(mac),
+                    _ => None,
+                }));
+            }
+        }
+        if macs.is_empty() {
+            return;
+        }
+        for (_, items) in snapshot.groups.iter_mut().filter(|(group, _)| matches!(group, Group::Fdb(_))) {
+            items.retain(|item| !(neigh::is_filter(item) && neigh::mac(item).is_some_and(|mac| macs.contains(&mac))));
+        }
+        snapshot.groups.retain(|_, items| !items.is_empty());
     }
 
     /// What has changed since it was looked at.
@@ -72,7 +101,8 @@ impl Lab {
             if !self.context().exists(seen.scope.netns) {
                 continue;
             }
-            let after = read::read(&mut self.kernel, &seen.scope).map_err(cannot_look)?;
+            let mut after = read::read(&mut self.kernel, &seen.scope).map_err(cannot_look)?;
+            self.forget_own_filters(&mut after);
             let changed = between(&seen.snapshot(), &after, &seen.scope.holds);
             changes.extend(changed.into_iter().map(Changed::in_place));
         }

@@ -99,6 +99,11 @@ pub fn is_filter(item: &Item) -> bool {
     Raw::read(RTM_NEWNEIGH, &item.value.0).is_some_and(|raw| flags(&raw) & F_SELF != 0 && raw.get(DST).is_none())
 }
 
+/// The MAC of an entry.
+pub fn mac(item: &Item) -> Option<Vec<u8>> {
+    Raw::read(RTM_NEWNEIGH, &item.value.0)?.get(LLADDR).map(|a| a.value.clone())
+}
+
 /// The message that puts an entry back, and whether another of the same address may stand beside it.
 pub fn put(item: &Item) -> Option<(Raw, bool)> {
     let raw = Raw::read(RTM_NEWNEIGH, &item.value.0)?;

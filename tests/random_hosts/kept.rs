@@ -75,6 +75,12 @@ pub(crate) const KEPT: &[Kept] = &[
         "host[\"v1\"].set(#{ state: 2 });",
     ),
     (
+        "a macvlan of the lab on a link that it deletes",
+        "ip link add v1 type veth peer name p1; ip link set v1 up; ip link set p1 up
+         ip link add mv3 link v1 type macvlan mode vepa; ip link set mv3 up",
+        "host[\"mv3\"].macvlan(host.port(\"x0\"), \"bridge\"); host[\"v1\"].del();",
+    ),
+    (
         "an empty bridge that once had a port",
         "ip link add br2 address 02:00:00:00:00:01 type bridge
          ip link add t0 type veth peer name t1; ip link set t0 master br2; ip link del t0",
