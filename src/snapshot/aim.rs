@@ -170,7 +170,7 @@ pub fn decide(layers: &[Layer], now: &Snapshot, scope: Scope, fates: &Fates) -> 
                 None if is_made_by_kernel(group, item) && comes_back.contains(&leads_over(group, item)) => {}
                 // The undo may set a link down for a moment to change it.
                 None if item.label() == "up" && own.iter().any(|l| l.stays.is_none()) => wanted.push(item.clone()),
-                None if follows(group, item) && !group.link().is_some_and(|l| aim.is_remade(l)) => {}
+                None if follows(group, item, now) && !group.link().is_some_and(|l| aim.is_remade(l)) => {}
                 None => wanted.push(item.clone()),
             }
         }
@@ -280,12 +280,20 @@ fn taken_by<'a>(link: u32, layers: &'a [Layer], now: &Snapshot) -> Option<&'a La
 
 /// What nobody has to give back because an undo does not take it away, and which may change or follow from what goes: a bridge has the
 /// MAC of one of its ports.
-fn follows(group: &Group, item: &Item) -> bool {
+fn follows(group: &Group, item: &Item, now: &Snapshot) -> bool {
     match group {
         // The undo switches the snooping of bridges off for a moment.
         Group::Link(_) => !item.is_told() && item.label() != MCAST_SNOOPING,
-        // It changes these, too: the one for a while, the other with each carrier and each MTU.
-        Group::Settings(_) => !matches!(item.label().as_str(), ACCEPT_DAD | "ipv6/conf/mtu"),
+        // It changes these, too: the one for a while, the other with each carrier and each MTU, unless that is what it is.
+        Group::Settings(_) => match (item.label().as_str(), group.link()) {
+            (ACCEPT_DAD, _) => false,
+            ("ipv6/conf/mtu", Some(link)) => {
+                let mtu = now.attribute(link, "mtu").or_else(|| now.attribute(link, "~mtu"));
+                mtu.is_some_and(|mtu| mtu == item.value.as_text())
+            }
+            ("ipv6/conf/mtu", None) => false,
+            _ => true,
+        },
         _ => false,
     }
 }
