@@ -18,7 +18,7 @@ use crate::snapshot::aim::Handover;
 use crate::snapshot::change::{Pair, Seen, between, leads_over};
 use crate::snapshot::group::{Group, Item, Key, Snapshot};
 use crate::snapshot::scope::{Scope, Table};
-use crate::snapshot::{read, setting};
+use crate::snapshot::{link, read, setting};
 
 /// What a namespace holds as a whole, with the names of all namespaces.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -125,7 +125,11 @@ impl Picture {
             // With a port's bridge its options as a port come and go.
             let is_plugged = changed.items.iter().any(|p| p.key().is_some_and(|k| k.0 == b"master"));
             let is_option = |pair: &Pair| is_plugged && pair.key().is_some_and(|k| k.0.starts_with(b"slave:"));
-            let told = changed.items.iter().filter(|pair| !is_side(pair) && !is_told(pair) && !is_option(pair));
+            let is_echo = |pair: &Pair| {
+                matches!(changed.group, Group::Maddrs(_)) && pair.before.iter().chain(&pair.after).any(link::is_echo)
+            };
+            let is_left_out = |pair: &Pair| is_side(pair) || is_told(pair) || is_option(pair) || is_echo(pair);
+            let told = changed.items.iter().filter(|pair| !is_left_out(pair));
             items.extend(told.map(|pair| (changed.group.clone(), pair.clone())));
         }
         let mut names = old.names;

@@ -14,7 +14,7 @@ use super::link::MCAST_SNOOPING;
 use super::scope::Scope;
 use super::setting::ACCEPT_DAD;
 use super::verdict::{self, Verdict};
-use super::{addr, neigh};
+use super::{addr, link, neigh};
 use crate::types::name::LabName;
 
 /// One change of one group, by this lab's undo or by somebody who stays.
@@ -284,6 +284,7 @@ fn follows(group: &Group, item: &Item, now: &Snapshot) -> bool {
     match group {
         // The undo switches the snooping of bridges off for a moment.
         Group::Link(_) => !item.is_told() && item.label() != MCAST_SNOOPING,
+        Group::Maddrs(_) => link::is_echo(item),
         // It changes these, too: the one for a while, the other with each carrier and each MTU, unless that is what it is.
         Group::Settings(_) => match (item.label().as_str(), group.link()) {
             (ACCEPT_DAD, _) => false,

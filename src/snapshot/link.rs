@@ -79,6 +79,14 @@ pub fn received(address: &[u8]) -> String {
 /// What such names begin with.
 pub const RECEIVED: &str = "received:";
 
+/// Whether what a link listens to comes of itself: as a router by its forwarding, and by an address that it has.
+pub fn is_echo(item: &Item) -> bool {
+    item.label() == ROUTERS || item.label().starts_with(RECEIVED)
+}
+
+/// What stands in [`Group::Maddrs`](super::group::Group::Maddrs) for a link in the groups of all IPv6 routers.
+pub const ROUTERS: &str = "ff01::2";
+
 /// The name of the item among the addresses.
 pub fn is_received(received: &Item, address: &Item) -> bool {
     address.key().0.get(1..17).is_some_and(|bytes| received.label() == self::received(bytes))

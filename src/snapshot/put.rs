@@ -3,8 +3,7 @@
 use netlink_packet_core::{NLM_F_APPEND, NLM_F_CREATE, NLM_F_REPLACE};
 
 use super::group::{Group, Item, Of};
-use super::link::RECEIVED;
-use super::read::ROUTERS;
+use super::link::{RECEIVED, ROUTERS};
 use super::restore::Work;
 use super::view::View;
 use super::{addr, link, mdb, neigh, nexthop, qdisc, route, rule, setting, vlan};

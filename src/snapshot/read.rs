@@ -11,9 +11,6 @@ use crate::kernel::process;
 use crate::kernel::raw::{Bytes, Raw};
 use crate::kernel::space::{Kernel, NetnsCookie};
 
-/// What stands in [`Group::Maddrs`] for a link in the groups of all IPv6 routers.
-pub(super) const ROUTERS: &str = "ff01::2";
-
 /// Looks at all that a scope holds. It does not grow: what is near by now was perhaps not looked at before.
 ///
 /// # Errors
@@ -101,7 +98,7 @@ fn within(kernel: &mut Kernel, scope: &Scope, links: &[Raw], grows: bool) -> Res
         let fd = kernel.fd(scope.netns).ok_or_else(gone)?;
         let all = multicast::read(fd).map_err(|e| KernelError::from_io("setns", &e))?;
         for index in all.routers.into_iter().filter(|index| scope.links.contains(index)) {
-            groups.entry(Group::Maddrs(index)).or_default().push(Item::named(ROUTERS, ROUTERS));
+            groups.entry(Group::Maddrs(index)).or_default().push(Item::named(link::ROUTERS, link::ROUTERS));
         }
         for (index, mac) in all.by_hand.into_iter().filter(|(index, _)| scope.links.contains(index)) {
             groups.entry(Group::Maddrs(index)).or_default().push(Item {

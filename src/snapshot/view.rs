@@ -6,8 +6,7 @@ use super::addr;
 use super::aim::Aim;
 use super::change::{is_derived, is_made_by_kernel};
 use super::group::{Group, Item, Key, Snapshot, attribute};
-use super::link::RECEIVED;
-use super::read::ROUTERS;
+use super::link::{RECEIVED, is_echo};
 use super::restore::Lack;
 use super::scope::Table;
 use crate::diag::KernelError;
@@ -99,8 +98,8 @@ impl View<'_> {
             self.aim.gone.iter().filter(|(g, _)| g == group).flat_map(|(_, k)| k.clone()).collect();
         // A link that has joined the groups of routers leaves them with its forwarding alone; and what it receives although it
         // is down goes when it has been up.
-        let is_lasting = |key: &Key| key.0 == ROUTERS.as_bytes() || key.0.starts_with(RECEIVED.as_bytes());
-        keys.retain(|key| self.now.item(group, key).is_some_and(|i| !is_derived(group, i)) && !is_lasting(key));
+        let is_lasting = |i: &Item| is_derived(group, i) || (matches!(group, Group::Maddrs(_)) && is_echo(i));
+        keys.retain(|key| self.now.item(group, key).is_some_and(|i| !is_lasting(i)));
         if self.has_kernels_surplus(group) {
             let wanted = self.wanted(group);
             let is_wanted = |i: &Item| wanted.iter().any(|w| w.key() == i.key());
