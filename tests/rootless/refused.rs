@@ -55,7 +55,8 @@ fn by_the_machine() {
     );
     assert!(user.netlab("doctor").ends_with(0).stdout.contains("none, but labs run in a sandbox of their own"));
     // The kernel forbids user namespaces to whoever has been locked into a folder, with the errno of a container's filter.
-    machine.root.sh("mkdir /mnt/whole; mount --rbind / /mnt/whole");
+    // Private, or what other tests mount meanwhile would come along.
+    machine.root.sh("mkdir /mnt/whole; mount --rbind / /mnt/whole; mount --make-rprivate /mnt/whole");
     let before = machine.left();
     let run = machine.root.try_sh(
         "XDG_RUNTIME_DIR=/mnt/u1001/run chroot --userspec=1001:1001 /mnt/whole /mnt/netlab run create-ns-bridge.rhai",
