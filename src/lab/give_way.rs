@@ -30,13 +30,17 @@ impl Lab {
         let mut rest = Vec::new();
         for mut lack in lacks {
             let netns = lack.netns;
-            let Some(aim) = aims.iter().find(|aim| aim.scope.netns == netns) else { continue };
+            let aim = aims.iter().find(|aim| aim.scope.netns == netns);
             if !places.contains_key(&netns)
-                && let Ok(now) = read::read(&mut self.kernel, &aim.scope)
+                && let Some(now) = aim.and_then(|aim| read::read(&mut self.kernel, &aim.scope).ok())
             {
                 places.insert(netns, Place { layers: self.layers(netns, from), now });
             }
-            let Some(place) = places.get(&netns) else { continue };
+            // What cannot be looked at is not given back, whoever stands in the way.
+            let Some((aim, place)) = aim.zip(places.get(&netns)) else {
+                rest.push(lack);
+                continue;
+            };
             let order = aim.wanted.iter().find(|(group, _)| *group == lack.group);
             let order = order.map_or_else(Vec::new, |(_, items)| items.iter().map(|i| i.key().clone()).collect());
             let was_bare = lack.missing.is_empty() && lack.surplus.is_empty();

@@ -1,5 +1,6 @@
 //! The layers on things that were there before: what this lab changed, and what other labs changed under or over it.
 
+use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::Path;
@@ -68,24 +69,30 @@ impl Lab {
 
     /// Tells other labs, and the steps of this one that stay, what was there before them.
     pub(super) fn hand_over(&self, handovers: &[Handover]) -> Result<()> {
-        for handover in handovers {
-            let lab = &handover.to.lab;
+        let labs: BTreeSet<(&LabName, u64)> = handovers.iter().map(|h| (&h.to.lab, h.to.begun)).collect();
+        for (lab, begun) in labs {
             let dir = self.store.dir(lab);
-            let is_up = |state: State| state.header.is_some_and(|h| h.time == handover.to.begun);
+            let is_up = |state: State| state.header.is_some_and(|h| h.time == begun);
             if !log::read(&self.store.journal(lab)).is_ok_and(is_up) {
                 continue;
             }
+            let own = || handovers.iter().filter(|h| h.to.lab == *lab && h.to.begun == begun);
             // It is to find at its end what was there before both.
             if let Some(mut picture) = Picture::load(&dir)
-                && picture.inherit(handover)
+                && own().filter(|handover| picture.inherit(handover)).count() > 0
             {
                 picture.save(&dir)?;
             }
-            let mut line = serde_json::to_vec(handover).unwrap_or_default();
-            line.push(b'\n');
+            // A kill may have cut off the last line that was written.
+            let mut lines = vec![b'\n'];
+            for handover in own() {
+                lines.extend(serde_json::to_vec(handover).unwrap_or_default());
+                lines.push(b'\n');
+            }
             effect::here();
             let path = dir.join(HANDED);
-            let written = OpenOptions::new().create(true).append(true).open(&path).and_then(|mut f| f.write_all(&line));
+            let written =
+                OpenOptions::new().create(true).append(true).open(&path).and_then(|mut f| f.write_all(&lines));
             written.map_err(|e| {
                 Diagnostic::new(Code::BadFile, format!("cannot tell the lab `{lab}` what was there before it"))
                     .kernel(KernelError::from_io(format!("write {}", path.display()), &e))

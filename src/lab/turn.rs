@@ -25,8 +25,13 @@ impl Lab {
             // Its undo needs the turn.
             drop(turn);
             match self.finish(&lab) {
-                Ok(Some(ending)) => self.finished.push(sentence(&lab, &ending)),
-                Ok(None) => {}
+                Ok(ending) => {
+                    self.finished.extend(ending.as_ref().map(|ending| sentence(&lab, ending)));
+                    // Another lab may have its name later, and be killed, too.
+                    if ending.is_none_or(|ending| ending.is_complete()) {
+                        continue;
+                    }
+                }
                 Err(error) if error.code == Code::LabBusy && start.elapsed() < PATIENCE => {
                     std::thread::sleep(PAUSE);
                     continue;
@@ -59,6 +64,10 @@ impl Lab {
 }
 
 fn sentence(lab: &LabName, ending: &Ending) -> String {
-    let said = if ending.is_complete() { "it was finished first" } else { "some of it is left: see `netlab recover`" };
+    let said = if ending.is_complete() {
+        "it was finished first".to_owned()
+    } else {
+        format!("some of it is left: `netlab down {lab}` says what")
+    };
     format!("netlab was killed while it changed things for `{lab}`; {said}")
 }

@@ -87,7 +87,7 @@ pub fn is_echo(item: &Item) -> bool {
 /// What stands in [`Group::Maddrs`](super::group::Group::Maddrs) for a link in the groups of all IPv6 routers.
 pub const ROUTERS: &str = "ff01::2";
 
-/// The name of the item among the addresses.
+/// Whether it is this address that is received.
 pub fn is_received(received: &Item, address: &Item) -> bool {
     address.key().0.get(1..17).is_some_and(|bytes| received.label() == self::received(bytes))
 }
@@ -237,6 +237,11 @@ fn has_own_state(port: &Raw, links: &[Raw]) -> bool {
         let infos = link.get(LINKINFO)?.inside();
         infos.iter().find(|a| a.kind == kind)?.inside().iter().find(|a| a.kind == which)?.number()
     };
+    // That of another kind of master means something else by the same number.
+    let infos = port.get(LINKINFO).map(Attribute::inside).unwrap_or_default();
+    if !infos.iter().any(|a| a.kind == INFO_SLAVE_KIND && a.string() == "bridge") {
+        return true;
+    }
     let Some(state) = inside(port, INFO_SLAVE_DATA, PORT_STATE) else { return false };
     let bridge = links.iter().find(|l| number(port, MASTER) == Some(index(l)));
     let runs_stp = bridge.and_then(|b| inside(b, INFO_DATA, BR_STP_STATE)).is_some_and(|stp| stp != 0);

@@ -34,6 +34,7 @@ pub fn read_around(kernel: &mut Kernel, scope: &mut Scope) -> Result<Snapshot, K
     let routes =
         snapshot.groups.keys().filter_map(|g| if let Group::Routes(key) = g { Some(key.clone()) } else { None });
     scope.seen.extend(routes);
+    scope.nexthops.extend(snapshot.items(&Group::Nexthops).iter().filter_map(|item| item.label().parse::<u32>().ok()));
     Ok(snapshot)
 }
 
@@ -123,6 +124,7 @@ fn within(kernel: &mut Kernel, scope: &Scope, links: &[Raw], grows: bool) -> Res
     if scope.tables.contains(&Table::Nexthops) {
         let nexthops = nexthop::dump(socket)?;
         own_nexthops = nexthop::over(&nexthops, &scope.links);
+        own_nexthops.extend(&scope.nexthops);
         for nexthop in nexthops.iter().filter(|n| own_nexthops.contains(&nexthop::id(n))) {
             put(Group::Nexthops, nexthop::item(nexthop));
         }

@@ -46,6 +46,9 @@ pub struct Scope {
     /// Routes that were seen: looked at again whatever became of those that led over the links.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub seen: BTreeSet<RouteKey>,
+    /// Nexthop objects that were seen, likewise: a group that lost its leg over a link leads over that no more.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub nexthops: BTreeSet<u32>,
     /// Settings that are meant besides those of the links.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub settings: BTreeSet<(Of, String)>,
@@ -117,6 +120,7 @@ impl Scope {
             links: BTreeSet::new(),
             groups: BTreeSet::new(),
             seen: BTreeSet::new(),
+            nexthops: BTreeSet::new(),
             settings: BTreeSet::new(),
             holds: Vec::new(),
         }
@@ -184,6 +188,7 @@ impl Scope {
             _ => match group.link() {
                 Some(index) => Touch::Link(link(index), Vec::new()),
                 None => {
+                    self.nexthops.extend(key.as_text().parse::<u32>());
                     self.tables.insert(Table::Nexthops);
                     return;
                 }
@@ -198,6 +203,7 @@ impl Scope {
         self.links.extend(&other.links);
         self.groups.extend(other.groups.iter().cloned());
         self.seen.extend(other.seen.iter().cloned());
+        self.nexthops.extend(&other.nexthops);
         self.settings.extend(other.settings.iter().cloned());
         self.holds.extend(other.holds.iter().cloned());
     }

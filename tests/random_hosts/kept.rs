@@ -75,6 +75,15 @@ pub(crate) const KEPT: &[Kept] = &[
         "host[\"v1\"].set(#{ state: 2 });",
     ),
     (
+        "a group of nexthops that loses a leg, and the other link",
+        "ip link add v1 type veth peer name p1; ip link add v2 type veth peer name p2
+         for l in v1 p1 v2 p2; do ip link set $l up; done
+         ip addr add 10.1.0.1/24 dev v1; ip addr add 10.2.0.1/24 dev v2
+         ip nexthop add id 1 via 10.1.0.9 dev v1; ip nexthop add id 2 via 10.2.0.9 dev v2
+         ip nexthop add id 10 group 1/2; ip route add 10.9.0.0/16 nhid 10",
+        "host[\"v1\"].down(); host[\"v2\"].alias(\"x\");",
+    ),
+    (
         "a macvlan of the lab on a link that it deletes",
         "ip link add v1 type veth peer name p1; ip link set v1 up; ip link set p1 up
          ip link add mv3 link v1 type macvlan mode vepa; ip link set mv3 up",
