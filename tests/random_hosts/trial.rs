@@ -81,10 +81,23 @@ impl Trial {
         self.check_in(&sandbox)
     }
 
+    /// Once; and again with half the effects where it was to be killed after more than it has.
     fn check_in(&self, sandbox: &Sandbox) -> Result<Counts, Why> {
+        let mut end = self.end;
+        loop {
+            let counts = self.check_once(end, sandbox)?;
+            end = match end {
+                End::KilledAt(n) if n > 1 && !counts.contains_key("killed runs") => End::KilledAt(n / 2),
+                End::DownKilledAt(n) if n > 1 && !counts.contains_key("killed downs") => End::DownKilledAt(n / 2),
+                _ => return Ok(counts),
+            };
+        }
+    }
+
+    fn check_once(&self, end: End, sandbox: &Sandbox) -> Result<Counts, Why> {
         let before = settled(sandbox).map_err(Why::Test)?;
         sandbox.write("/mnt/x.rhai", &self.script.text());
-        let fault = match self.end {
+        let fault = match end {
             End::FailedAt(k) => format!("fail@{k}"),
             End::KilledAt(n) => format!("kill@{n}"),
             End::Thrown | End::Down | End::DownKilledAt(_) => String::new(),
@@ -95,8 +108,7 @@ impl Trial {
         }
         args.push("/mnt/x.rhai");
         let run = sandbox.netlab_fault(&fault, &args);
-        let mut counts =
-            Counts::from([(format!("{:?}", self.end).split('(').next().unwrap_or_default().to_owned(), 1)]);
+        let mut counts = Counts::from([(format!("{end:?}").split('(').next().unwrap_or_default().to_owned(), 1)]);
         let mut runs = short(&run);
         let mut count = |what: &str, n: usize| *counts.entry(what.to_owned()).or_insert(0) += n as u64;
         count("verbs", self.script.verbs.len());
@@ -115,7 +127,7 @@ impl Trial {
             last = sandbox.netlab(&["recover"]);
             runs += &format!("\nrecover: {}", short(&last));
         } else if last.code == Some(0) {
-            let fault = if let End::DownKilledAt(n) = self.end { format!("kill@{n}") } else { String::new() };
+            let fault = if let End::DownKilledAt(n) = end { format!("kill@{n}") } else { String::new() };
             last = sandbox.netlab_fault(&fault, &["down"]);
             runs += &format!("\ndown: {}", short(&last));
             if last.was_killed() {
