@@ -150,7 +150,10 @@ impl Host {
             let (ip, name) = (ip(self.places[link.place]), link.name.clone());
             // What leaves by the bridge cannot be its port, nor what something sits on.
             let is_below = self.links.iter().any(|l| l.below.as_ref() == Some(&name));
-            if is_below || link.below.as_ref() == Some(&bridge.name) {
+            // And a cable with both ends in bridges may close a loop, in which a single packet goes round for ever and takes a
+            // whole processor.
+            let is_looped = self.links.iter().any(|l| l.k == link.k && l.master.is_some());
+            if is_below || is_looped || link.below.as_ref() == Some(&bridge.name) {
                 continue;
             }
             let bridge = bridge.name.clone();
