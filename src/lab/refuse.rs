@@ -100,6 +100,15 @@ impl Lab {
             }
         }
         if loss == Loss::Delete {
+            let both = [Some(key), peer::find(self.kernel(), key)];
+            for end in both.into_iter().flatten() {
+                let links = link::dump(self.context_socket(end.netns)?).unwrap_or_default();
+                if let Some((name, mtu, most)) = link::tunnel_too_wide(&links, end.index) {
+                    return Ok(Some(format!(
+                        "the VXLAN `{name}` has an MTU of {mtu}, and one made again could have no more than {most}"
+                    )));
+                }
+            }
             return Ok(self.why_not_made_again(key, &items));
         }
         Ok(None)

@@ -161,6 +161,29 @@ pub fn tunnel_group(link: &Raw, below: u32) -> Option<String> {
     })
 }
 
+/// The name, the MTU and the largest MTU of a new one, of a VXLAN that is or goes with a link and whose MTU no new one could
+/// have.
+///
+/// The link below may have got a smaller MTU after it was made: what is made over that, and whatever is set of it, is cut to
+/// fit (`vxlan_config_apply` in drivers/net/vxlan/vxlan_core.c).
+pub fn tunnel_too_wide(links: &[Raw], going: u32) -> Option<(String, u32, u32)> {
+    /// `IFLA_VXLAN_GROUP6` and `IFLA_VXLAN_LOCAL6`; and what is put round a frame.
+    const V6: [u16; 2] = [16, 17];
+    const HEADROOM: u32 = 50;
+    const HEADROOM_V6: u32 = 70;
+    let mtu = |link: &Raw| link.get(MTU).and_then(|a| a.number());
+    links.iter().find_map(|link| {
+        let below = tunnel_dev(link).filter(|below| *below == going || index(link) == going)?;
+        let room = mtu(links.iter().find(|l| index(l) == below)?)?;
+        let infos = link.get(LINKINFO)?.inside();
+        let data = infos.iter().find(|a| a.kind == INFO_DATA)?.inside();
+        let is_v6 = data.iter().any(|a| V6.contains(&a.kind));
+        let most = room.saturating_sub(if is_v6 { HEADROOM_V6 } else { HEADROOM });
+        let has = mtu(link).filter(|has| *has > most)?;
+        Some((name(link), has, most))
+    })
+}
+
 /// The attributes of a link.
 pub fn items(link: &Raw) -> Vec<Item> {
     let mut items = vec![Item::named("name", name(link))];

@@ -169,9 +169,12 @@ impl Host {
             let below = self.links[at].below.clone();
             // A macvlan cannot be up on what is down.
             let can = self.links.iter().all(|l| l.is_up || Some(&l.name) != below.as_ref());
+            // Nor is a tunnel wider than what it sits on: netlab would not delete it, since one made again is cut to fit.
+            let name = self.links[at].name.clone();
+            let carries = self.links.iter().any(|l| l.kind == "vxlan" && l.below.as_ref() == Some(&name));
             let link = &mut self.links[at];
             link.is_up = can && random.below(8) > 0;
-            let is_free = link.below.is_none() && link.kind != "bridge";
+            let is_free = link.below.is_none() && link.kind != "bridge" && !carries;
             if is_free && random.one_in(5) {
                 link.mtu = *random.pick(&[1400, 1300, 1280, 1000]);
                 self.lines.push(format!("{} link set {} mtu {}", ip(self.places[link.place]), link.name, link.mtu));
