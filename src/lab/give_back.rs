@@ -13,10 +13,11 @@ use crate::kernel::link::{self, LinkKey};
 use crate::kernel::process;
 use crate::kernel::space::NetnsCookie;
 use crate::snapshot::aim::{Aim, Decision, Fates, Layer, Theirs, decide};
-use crate::snapshot::group::{Group, Item};
-use crate::snapshot::read;
+use crate::snapshot::change::{Seen, is_made_by_kernel};
+use crate::snapshot::group::{Group, Item, Key, Snapshot};
 use crate::snapshot::restore::{Lack, restore};
-use crate::snapshot::scope::Scope;
+use crate::snapshot::scope::{Scope, Table};
+use crate::snapshot::{link as links, read};
 
 impl Lab {
     /// Decides what the undo of all steps from one on will give back, and writes it down: what it is decided by is about to
@@ -61,7 +62,8 @@ impl Lab {
             let mut layers = self.layers(netns, from);
             layers.extend(fresh.iter().filter(|l| l.changed.netns == netns).cloned());
             layers.sort_by_key(|layer| layer.time);
-            let fates = self.fates(netns, &steps);
+            let mut fates = self.fates(netns, &steps);
+            fates.came = came(&steps, &layers, &now);
             let (aim, Decision { handovers, theirs }) = decide(&layers, &now, scope, &fates);
             let mut names = now.names.clone();
             let known = steps.iter().flat_map(|(_, step)| &step.seen).filter(|seen| seen.scope.netns == netns);
@@ -252,4 +254,39 @@ impl Lab {
         let links = ctx.socket(netns).ok().and_then(|s| crate::snapshot::link::dump(s).ok());
         crate::snapshot::link::names(&links.unwrap_or_default())
     }
+}
+
+/// What the kernel made by itself since the first step looked that reaches it: it may take a second for that, and so seem to
+/// have been there before a later step.
+fn came(steps: &[(u64, Step)], layers: &[Layer], now: &Snapshot) -> BTreeSet<(Group, Key)> {
+    let seen = |group: &Group| {
+        let table = match group {
+            Group::Addrs { v6: true, .. } => Table::Addrs,
+            Group::Maddrs(_) => Table::Routes,
+            _ => return None,
+        };
+        let reaches = |seen: &&Seen| {
+            seen.scope.netns == now.netns
+                && seen.scope.tables.contains(&table)
+                && seen.scope.tables.contains(&Table::Links)
+                && group.link().is_some_and(|link| seen.scope.links.contains(&link))
+        };
+        steps.iter().flat_map(|(_, step)| &step.seen).find(reaches)
+    };
+    let there = now.groups.iter().flat_map(|(group, items)| items.iter().map(move |item| (group, item)));
+    let found = layers.iter().flat_map(|layer| {
+        layer.changed.items.iter().filter_map(|pair| Some((&layer.changed.group, pair.before.as_ref()?)))
+    });
+    let is_kernels = |(group, item): &(&Group, &Item)| match group {
+        Group::Maddrs(_) => links::is_echo(item),
+        _ => is_made_by_kernel(group, item),
+    };
+    let is_new = |(group, item): &(&Group, &Item)| {
+        seen(group).is_some_and(|seen| {
+            let had = seen.groups.iter().find(|(g, _)| g == *group).map_or(&[][..], |(_, items)| items);
+            !had.iter().any(|h| h.key() == item.key())
+        })
+    };
+    let all = there.chain(found).filter(is_kernels).filter(is_new);
+    all.map(|(group, item)| (group.clone(), item.key().clone())).collect()
 }

@@ -1,6 +1,9 @@
 //! Addresses of links, in the kernel's order.
 
+use std::collections::BTreeSet;
+
 use super::group::{Group, Item, Life};
+use super::link;
 use crate::diag::KernelError;
 use crate::kernel::netlink::Socket;
 use crate::kernel::raw::{Attribute, Bytes, Raw};
@@ -38,6 +41,17 @@ pub fn dump(socket: &mut Socket) -> Result<Vec<Raw>, KernelError> {
 /// The group that an address belongs to.
 pub fn group(addr: &Raw) -> Group {
     Group::Addrs { link: addr.header_u32(4), v6: addr.header[0] == AF_INET6 }
+}
+
+/// The IPv4 addresses of links that are up, each with its link.
+///
+/// # Errors
+/// The kernel's answer.
+pub fn receiving(socket: &mut Socket) -> Result<BTreeSet<(u32, Vec<u8>)>, KernelError> {
+    let up: BTreeSet<u32> = link::dump(socket)?.iter().filter(|l| link::is_up(l)).map(link::index).collect();
+    let addrs = dump(socket)?.into_iter().filter(|a| a.header[0] != AF_INET6);
+    let with_link = addrs.filter_map(|a| Some((a.header_u32(4), local(&a)?)));
+    Ok(with_link.filter(|(link, _)| up.contains(link)).collect())
 }
 
 /// The address itself, as bytes.

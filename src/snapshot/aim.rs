@@ -115,6 +115,8 @@ pub struct Fates {
     pub going: BTreeSet<u32>,
     /// They come back by being moved, not by being made; each with its ifindex where it is.
     pub moved: BTreeMap<u32, u32>,
+    /// What the kernel made since the first of the undone steps looked, by itself: it goes if what it was made for goes.
+    pub came: BTreeSet<(Group, Key)>,
 }
 
 /// Decides for one namespace. `layers` are in the order in which they were made.
@@ -140,6 +142,11 @@ pub fn decide(layers: &[Layer], now: &Snapshot, scope: Scope, fates: &Fates) -> 
         let own: Vec<&Layer> = layers.iter().filter(|l| l.changed.group == *group).collect();
         let heir = |item: &Item| needs(group, item).into_iter().find_map(|link| taken_by(link, layers, now));
         let mut verdicts = verdict::of(&own, heir, now, group, &mut decision);
+        for (key, verdict) in &mut verdicts {
+            if fates.came.contains(&(group.clone(), key.clone())) {
+                *verdict = Verdict::Drop;
+            }
+        }
         // The kernel made the route to a network anew with the next address in it, until the first comes back.
         let comes_back: Vec<BTreeSet<u32>> = verdicts
             .values()
@@ -167,6 +174,7 @@ pub fn decide(layers: &[Layer], now: &Snapshot, scope: Scope, fates: &Fates) -> 
                 Some(Verdict::Want(item)) => wanted.push(item),
                 Some(Verdict::Drop) => gone.push(item.key().clone()),
                 None if order.contains(item.key()) => {}
+                None if fates.came.contains(&(group.clone(), item.key().clone())) => {}
                 None if is_made_by_kernel(group, item) && comes_back.contains(&leads_over(group, item)) => {}
                 // The undo may set a link down for a moment to change it.
                 None if item.label() == "up" && own.iter().any(|l| l.stays.is_none()) => wanted.push(item.clone()),
@@ -234,9 +242,10 @@ fn macvlans_on(moved: &BTreeMap<u32, u32>, now: &Snapshot) -> Vec<(u32, u32)> {
     let below = |items: &[Item]| {
         let below: u32 = attribute(items, "~link")?.parse().ok()?;
         let is_macvlan = attribute(items, "~kind")?.starts_with("macv");
-        // It is told by the ifindex that its link has now, wherever that is.
-        let found = moved.iter().find(|(from, to)| **to == below || **from == below);
-        found.filter(|_| is_macvlan).map(|(from, _)| *from)
+        // It is told by the ifindex that its link has where it is, which is not here.
+        let is_far = attribute(items, "~netnsid").is_some();
+        let found = moved.iter().find(|(_, to)| **to == below);
+        found.filter(|_| is_macvlan && is_far).map(|(from, _)| *from)
     };
     let links = now.groups.iter().filter(|(group, _)| matches!(group, Group::Link(_)));
     links.filter_map(|(group, items)| Some((group.link()?, below(items)?))).collect()
@@ -342,6 +351,20 @@ mod tests {
         // Around another lab, both at once.
         let around = [layer(None, 1, "9", "8"), layer(Some("b"), 2, "8", "7"), layer(None, 3, "7", "6")];
         assert_eq!(decide_mtu(&around, "6"), ("7".into(), 0, vec![(2, "9".into())]));
+    }
+
+    #[test]
+    fn the_number_of_a_link_here_is_not_that_of_one_elsewhere() {
+        let macvlan = |far: bool| {
+            let mut items = vec![Item::named("~kind", "macvlan"), Item::named("~link", "2")];
+            items.extend(far.then(|| Item::named("~netnsid", "0")));
+            let groups = [(Group::Link(3), items)].into();
+            Snapshot { netns: NETNS, names: BTreeMap::new(), groups }
+        };
+        // Link 7 was moved to where it is number 2; the macvlan sits on it, or on number 2 here.
+        let moved = BTreeMap::from([(7, 2)]);
+        assert_eq!(macvlans_on(&moved, &macvlan(true)), [(3, 7)]);
+        assert_eq!(macvlans_on(&moved, &macvlan(false)), []);
     }
 
     #[test]

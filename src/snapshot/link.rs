@@ -70,7 +70,13 @@ pub fn is_up(link: &Raw) -> bool {
     link.header_u32(8) & 1 != 0
 }
 
-/// How it is called that a link which is down receives an address nevertheless, since that was put there while it was down.
+/// Whether a link has a carrier (`IFF_LOWER_UP`).
+pub fn has_carrier(link: &Raw) -> bool {
+    link.header_u32(8) & 0x1_0000 != 0
+}
+
+/// How it is called that a link which is down receives an address nevertheless, since that was put there while it was down;
+/// or all groups, without a carrier.
 pub fn received(address: &[u8]) -> String {
     let digits: Vec<String> = address.iter().map(|byte| format!("{byte:02x}")).collect();
     format!("{RECEIVED}{}", digits.concat())
@@ -86,6 +92,12 @@ pub fn is_echo(item: &Item) -> bool {
 
 /// What stands in [`Group::Maddrs`](super::group::Group::Maddrs) for a link in the groups of all IPv6 routers.
 pub const ROUTERS: &str = "ff01::2";
+
+/// Whether it is all groups that are received: any address that is put there has the kernel do that.
+pub fn is_all_groups(received: &Item) -> bool {
+    const ALL_GROUPS: [u8; 16] = [0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    received.label() == self::received(&ALL_GROUPS)
+}
 
 /// Whether it is this address that is received.
 pub fn is_received(received: &Item, address: &Item) -> bool {

@@ -28,3 +28,4 @@ pub mod setting;
 mod verdict;
 mod view;
 pub mod vlan;
+mod way;

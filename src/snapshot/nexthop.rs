@@ -14,6 +14,7 @@ const RTM_GETNEXTHOP: u16 = 106;
 const ID: u16 = 1;
 const GROUP: u16 = 2;
 const OIF: u16 = 5;
+const GATEWAY: u16 = 6;
 /// What a newer kernel tells of a group and does not take: flags of the answer, statistics.
 const TOLD: [u16; 3] = [14, 15, 17];
 const F_ONLINK: u32 = 4;
@@ -67,6 +68,11 @@ pub fn is_group(item: &Item) -> bool {
 /// The link that an object leads over.
 pub fn link(item: &Item) -> Option<u32> {
     Raw::read(RTM_NEWNEXTHOP, &item.value.0)?.get(OIF)?.number()
+}
+
+/// The gateway of an object, with the link that it is behind.
+pub fn gateway(nexthop: &Raw) -> Option<(Vec<u8>, u32)> {
+    Some((nexthop.get(GATEWAY)?.value.clone(), nexthop.get(OIF)?.number()?))
 }
 
 /// The message that puts an object back.

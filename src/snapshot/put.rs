@@ -17,6 +17,20 @@ use crate::types::name::IfName;
 const FORWARDING6: &str = "ipv6/conf/forwarding";
 
 impl Work<'_> {
+    /// Switches the forwarding of IPv6 off where it is to be off, before a link comes up. A router answers to the anycast
+    /// address of each of its networks, and leaves those of addresses that are in use already, but not of others, when it
+    /// is none any more (`dev_forward_change` in net/ipv6/addrconf.c).
+    pub(super) fn stop_routing(&mut self, view: &View<'_>) {
+        for (group, wanted) in &view.aim.wanted {
+            let Group::Settings(of) = group else { continue };
+            let off = wanted.iter().filter(|i| i.label() == FORWARDING6 && i.value.as_text() == "0");
+            let is_on = |item: &Item| view.now.item(group, item.key()).is_some_and(|now| !now.is_like(item));
+            for item in off.filter(|item| is_on(item)) {
+                self.write(view, *of, &item.label(), &item.value.as_text());
+            }
+        }
+    }
+
     /// The options of bridge ports, after the carriers: the cost of a port follows its speed unless somebody chose it.
     pub(super) fn ports(&mut self, view: &View<'_>) {
         for (index, wanted, kind) in view.links() {
@@ -86,12 +100,13 @@ impl Work<'_> {
         let mut missing = view.missing(&group, &view.target(&group));
         missing.sort_by_key(nexthop::is_group);
         for message in missing.iter().filter_map(nexthop::put) {
-            self.send(view, &group, &message, NLM_F_CREATE | NLM_F_REPLACE);
+            let gateways: Vec<_> = nexthop::gateway(&message).into_iter().collect();
+            self.send_by_way(view, &group, (&message, NLM_F_CREATE | NLM_F_REPLACE), &gateways);
         }
     }
 
     /// Each group of which something is missing or in the wrong order is made anew as a whole. A gateway needs the route to
-    /// its own network first, so it is gone round until nothing more succeeds.
+    /// its own network first, so it is gone round until nothing more succeeds; what is left then has no such route.
     pub(super) fn routes(&mut self, view: &View<'_>) {
         let mut todo: Vec<(Group, Vec<Item>)> = Vec::new();
         for group in view.differing(|g| matches!(g, Group::Routes(_))) {
@@ -104,23 +119,28 @@ impl Work<'_> {
             }
             todo.push((group, target[kept..].to_vec()));
         }
-        loop {
-            let before: usize = todo.iter().map(|(_, items)| items.len()).sum();
+        let left = |todo: &[(Group, Vec<Item>)]| todo.iter().map(|(_, items)| items.len()).sum::<usize>();
+        let mut by_way = false;
+        while left(&todo) > 0 {
+            let before = left(&todo);
             for (group, items) in &mut todo {
                 // Within a group the order counts, so one that cannot be made yet stops those behind it.
                 while let Some(item) = items.first() {
-                    let sent = route::put(group, item, process::since_boot())
-                        .is_none_or(|message| self.send(view, group, &message, NLM_F_CREATE | NLM_F_APPEND).is_none());
+                    let sent = route::put(group, item, process::since_boot()).is_none_or(|message| {
+                        let gateways = if by_way { route::gateways(&message) } else { Vec::new() };
+                        self.send_by_way(view, group, (&message, NLM_F_CREATE | NLM_F_APPEND), &gateways)
+                    });
                     if !sent {
                         break;
                     }
                     items.remove(0);
                 }
             }
-            let after: usize = todo.iter().map(|(_, items)| items.len()).sum();
-            if after == 0 || after == before {
+            let is_stuck = left(&todo) == before;
+            if is_stuck && by_way {
                 return;
             }
+            by_way |= is_stuck;
         }
     }
 
@@ -179,7 +199,9 @@ impl Work<'_> {
     fn renew_address(&mut self, view: &View<'_>, group: &Group, received: &Item) {
         let Some(link) = group.link() else { return };
         let group = Group::Addrs { link, v6: true };
-        for item in view.wanted(&group).iter().filter(|item| link::is_received(received, item)) {
+        let wanted = view.wanted(&group).iter();
+        let is_it = |item: &&Item| link::is_all_groups(received) || link::is_received(received, item);
+        for item in wanted.filter(is_it).take(1) {
             if let Some(message) = addr::take(item) {
                 self.send(view, &group, &message, 0);
             }

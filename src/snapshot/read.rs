@@ -7,6 +7,7 @@ use super::scope::{Scope, Table};
 use super::{addr, link, mdb, neigh, nexthop, qdisc, route, rule, setting, vlan};
 use crate::diag::KernelError;
 use crate::kernel::multicast;
+use crate::kernel::netlink::Socket;
 use crate::kernel::process;
 use crate::kernel::raw::{Bytes, Raw};
 use crate::kernel::space::{Kernel, NetnsCookie};
@@ -62,13 +63,25 @@ fn dump_links(kernel: &mut Kernel, scope: &Scope) -> Result<Vec<Raw>, KernelErro
     let gone = || KernelError::new("RTM_GETLINK", libc::ENOENT);
     let socket = kernel.socket(scope.netns).ok_or_else(gone)?;
     if scope.tables.contains(&Table::Links) {
-        // The kernel may sit on the news of a carrier for a second, and drops things when it tells them; asked for one link
-        // it tells at once.
-        for index in &scope.links {
-            let _ = crate::kernel::link::get(socket, *index);
-        }
+        hurry(socket, &scope.links);
     }
     link::dump(socket)
+}
+
+/// Has the kernel tell the news of carriers, on which it may sit for a second, and with which it drops things: asked for one
+/// link it tells at once. A bridge has its carrier by its ports, and what sits on a bridge by that, so it is asked until
+/// nothing comes of it any more.
+fn hurry(socket: &mut Socket, links: &BTreeSet<u32>) {
+    // Links upon links upon links.
+    const STACKED: usize = 5;
+    let mut last = Vec::new();
+    for _ in 0..STACKED {
+        let flags =
+            links.iter().map(|index| crate::kernel::link::get(socket, *index).map(|l| l.header.flags).ok()).collect();
+        if std::mem::replace(&mut last, flags) == last {
+            return;
+        }
+    }
 }
 
 /// With `grows`, of a route that is meant all are that differ from it by their order only. Later only of those that were seen
@@ -139,10 +152,13 @@ fn within(kernel: &mut Kernel, scope: &Scope, links: &[Raw], grows: bool) -> Res
             let own = routes.iter().filter(|r| route::uses(r, &scope.links, &own_addrs, &own_nexthops)).map(route::key);
             keys.extend(own.filter(|key| shared.contains(key)).map(Group::Routes));
         }
-        let is_down = |index: u32| links.iter().any(|l| link::index(l) == index && !link::is_up(l));
+        // With a carrier the kernel sees to all of them.
         for (index, address) in routes.iter().filter_map(route::received) {
-            if scope.links.contains(&index) && is_down(index) {
-                put(Group::Maddrs(index), Item::named(link::received(&address), ""));
+            let item = Item::named(link::received(&address), "");
+            let link = links.iter().find(|l| link::index(l) == index && scope.links.contains(&index));
+            let has_some = |l: &Raw| if link::is_all_groups(&item) { link::has_carrier(l) } else { link::is_up(l) };
+            if link.is_some_and(|l| !has_some(l)) {
+                put(Group::Maddrs(index), item);
             }
         }
         for route in &routes {

@@ -12,7 +12,7 @@ use super::group::{Group, Item, Key, Of, attribute};
 use super::link::MCAST_SNOOPING;
 use super::setting::{self, ACCEPT_DAD};
 use super::view::View;
-use super::{link, make, read};
+use super::{addr, link, make, read};
 use crate::diag::KernelError;
 use crate::kernel::link::LinkKey;
 use crate::kernel::raw::{Bytes, Raw};
@@ -107,7 +107,13 @@ fn put_back(aims: &[&Aim]) -> BTreeSet<(NetnsCookie, Group, Key)> {
 
 impl Work<'_> {
     fn view<'a>(&mut self, aim: &'a Aim) -> Result<View<'a>, KernelError> {
-        Ok(View { aim, now: read::read(self.kernel, &aim.scope)? })
+        let now = read::read(self.kernel, &aim.scope)?;
+        let has_routes = |(group, _): &(Group, Vec<Item>)| matches!(group, Group::Routes(_));
+        let receiving = match self.kernel.socket(aim.scope.netns).filter(|_| aim.wanted.iter().any(has_routes)) {
+            Some(socket) => addr::receiving(socket)?,
+            None => BTreeSet::new(),
+        };
+        Ok(View { aim, now, receiving })
     }
 
     /// Deletes the macvlans on links that came back from another namespace, to be made again. A link forgets on the way which
@@ -198,6 +204,10 @@ impl Work<'_> {
         const ADDRS: usize = 5;
         let quiet = lacks.iter().any(disturbs);
         self.unmake_macvlans()?;
+        for aim in aims {
+            let view = self.view(aim)?;
+            self.stop_routing(&view);
+        }
         self.make_links()?;
         if quiet {
             self.hush(true)?;
@@ -290,7 +300,7 @@ impl Work<'_> {
         Ok(())
     }
 
-    fn write(&mut self, view: &View<'_>, of: Of, name: &str, value: &str) {
+    pub(super) fn write(&mut self, view: &View<'_>, of: Of, name: &str, value: &str) {
         let is_so = |i: &Item| i.label() == name && i.value.as_text() == value;
         let group = Group::Settings(of);
         // One that is not there is not missed: a link without IPv6 has none of it.

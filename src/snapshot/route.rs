@@ -34,6 +34,7 @@ const F_ONLINK: u32 = 4;
 const RTM_F_CLONED: u32 = 0x200;
 const TABLE_LOCAL: u32 = 255;
 const RTN_LOCAL: u8 = 2;
+const RTN_MULTICAST: u8 = 5;
 const PROT_KERNEL: u8 = 2;
 /// How fast the clock runs in which IPv6 tells the age of routes (`USER_HZ`).
 const TICKS_PER_SECOND: u64 = 100;
@@ -80,10 +81,12 @@ pub fn shared(routes: &[Raw]) -> BTreeSet<RouteKey> {
     derived.filter(|key| !once.insert(key.clone())).collect()
 }
 
-/// Where an address of a link is received: the link and the address, of what IPv6 has in the `local` table.
+/// Where an address of a link is received, or all groups are: the link and the address, of what IPv6 has in the `local`
+/// table.
 pub fn received(route: &Raw) -> Option<(u32, Vec<u8>)> {
-    let is_it = route.header[0] == AF_INET6 && route.header[7] == RTN_LOCAL && table(route) == TABLE_LOCAL;
-    Some((route.get(OIF).and_then(Attribute::number)?, route.get(DST)?.value.clone())).filter(|_| is_it)
+    let is_it = route.header[0] == AF_INET6 && [RTN_LOCAL, RTN_MULTICAST].contains(&route.header[7]);
+    let received = (route.get(OIF).and_then(Attribute::number)?, route.get(DST)?.value.clone());
+    Some(received).filter(|_| is_it && table(route) == TABLE_LOCAL)
 }
 
 /// The group that a route belongs to.
@@ -157,6 +160,42 @@ pub fn uses(route: &Raw, links: &BTreeSet<u32>, addrs: &BTreeSet<Vec<u8>>, nexth
     found
 }
 
+/// The gateways of a route, each with the link that it is behind.
+pub fn gateways(route: &Raw) -> Vec<(Vec<u8>, u32)> {
+    let gateway = |attributes: &[Attribute]| {
+        attributes.iter().find_map(|a| match a.kind {
+            GATEWAY => Some(a.value.clone()),
+            // `struct rtvia`: the family before the address.
+            VIA => a.value.get(2..).map(<[u8]>::to_vec),
+            _ => None,
+        })
+    };
+    let mut found: Vec<(Vec<u8>, u32)> =
+        gateway(&route.attributes).zip(route.get(OIF).and_then(Attribute::number)).into_iter().collect();
+    if let Some(mut hops) = route.get(MULTIPATH).map(|a| a.value.clone()) {
+        each_hop(&mut hops, |hop| {
+            let length = usize::from(u16::from_ne_bytes([hop[0], hop[1]])).min(hop.len());
+            let oif = u32::from_ne_bytes([hop[4], hop[5], hop[6], hop[7]]);
+            found.extend(gateway(&decode(&hop[8..length])).map(|gateway| (gateway, oif)));
+        });
+    }
+    found
+}
+
+/// The message that makes a route to one address on a link.
+pub fn to_neighbour(address: &[u8], link: u32) -> Raw {
+    const TABLE_MAIN: u8 = 254;
+    const PROT_STATIC: u8 = 4;
+    const SCOPE_LINK: u8 = 253;
+    const UNICAST: u8 = 1;
+    let (family, scope) = if address.len() == 4 { (AF_INET, SCOPE_LINK) } else { (AF_INET6, 0) };
+    let length = u8::try_from(address.len() * 8).unwrap_or(128);
+    let mut header = vec![family, length, 0, 0, TABLE_MAIN, PROT_STATIC, scope, UNICAST];
+    header.extend([0; 4]);
+    let attributes = vec![Attribute::new(DST, address), Attribute::u32(OIF, link)];
+    Raw { kind: RTM_NEWROUTE, header, attributes }
+}
+
 /// The links that a route leads over.
 pub fn links(item: &Item) -> BTreeSet<u32> {
     let mut links = BTreeSet::new();
@@ -168,6 +207,12 @@ pub fn links(item: &Item) -> BTreeSet<u32> {
         });
     }
     links
+}
+
+/// The link that a route leads over and the address that it has as its source.
+pub fn source(item: &Item) -> Option<(u32, Vec<u8>)> {
+    let route = Raw::read(RTM_NEWROUTE, &item.value.0)?;
+    Some((route.get(OIF)?.number()?, route.get(PREFSRC)?.value.clone()))
 }
 
 /// Whether the kernel made it for the network of an address.
@@ -238,7 +283,5 @@ pub fn put(group: &Group, item: &Item, now: u64) -> Option<Raw> {
 
 /// The message that takes a route away.
 pub fn take(item: &Item) -> Option<Raw> {
-    let mut raw = Raw::read(RTM_NEWROUTE, &item.value.0)?;
-    raw.kind = RTM_DELROUTE;
-    Some(raw)
+    delete(&item.value)
 }

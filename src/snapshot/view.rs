@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::addr;
 use super::aim::Aim;
 use super::change::{is_derived, is_made_by_kernel};
 use super::group::{Group, Item, Key, Snapshot, attribute};
-use super::link::{RECEIVED, is_echo};
+use super::link::{self, RECEIVED, is_echo};
 use super::restore::Lack;
 use super::scope::Table;
+use super::{addr, route};
 use crate::diag::KernelError;
 use crate::kernel::process;
 use crate::kernel::space::NetnsCookie;
@@ -19,6 +19,8 @@ pub(super) struct View<'a> {
     pub(super) aim: &'a Aim,
     /// What is.
     pub(super) now: Snapshot,
+    /// The IPv4 addresses of links that are up, each with its link: what the kernel makes for them can be made again.
+    pub(super) receiving: BTreeSet<(u32, Vec<u8>)>,
 }
 
 impl View<'_> {
@@ -58,7 +60,11 @@ impl View<'_> {
     pub(super) fn target(&self, group: &Group) -> Vec<Item> {
         let now = process::since_boot();
         let is_over = |i: &Item| i.life.and_then(|l| l.valid).is_some_and(|until| until <= now);
-        let is_lost = |i: &Item| is_derived(group, i) && self.now.item(group, i.key()).is_none();
+        let is_lost = |i: &Item| {
+            // One is there for a moment without the address, and one without the other if an undo was killed at it.
+            let can_be = || route::source(i).is_some_and(|source| self.receiving.contains(&source));
+            is_derived(group, i) && self.now.item(group, i.key()).is_none() && !can_be()
+        };
         let wanted = self.wanted(group).iter().filter(|i| !is_over(i) && !is_lost(i));
         let mut target: Vec<Item> = wanted.cloned().collect();
         let surplus = self.surplus(group);
@@ -82,7 +88,10 @@ impl View<'_> {
             None => !matches!(group, Group::Settings(_)),
         };
         let is_up = || group.link().and_then(|link| self.now.attribute(link, "up")).is_some_and(|up| up == "1");
-        let is_moot = |item: &Item| item.label().starts_with(RECEIVED) && is_up();
+        let is_idle = || group.link().is_some_and(|link| self.is_idle(link));
+        let is_moot = |item: &Item| {
+            item.label().starts_with(RECEIVED) && if link::is_all_groups(item) { !is_idle() } else { is_up() }
+        };
         target.iter().filter(|i| !i.is_told() && !is_moot(i)).filter(is_missing).cloned().collect()
     }
 
@@ -113,15 +122,22 @@ impl View<'_> {
     /// was there, from another MAC; the route to a network to which there was none.
     pub(super) fn has_kernels_surplus(&self, group: &Group) -> bool {
         match group {
-            Group::Addrs { v6: true, link } => {
-                let is_down = self.now.attribute(*link, "up").is_some_and(|up| up == "0");
-                self.wanted(group).iter().any(addr::is_kernels) || is_down
-            }
+            Group::Addrs { v6: true, link } => self.wanted(group).iter().any(addr::is_kernels) || self.is_idle(*link),
             Group::Routes(_) => self.aim.scope.tables.contains(&Table::Addrs),
             // A port that comes back to its bridge is put into the bridge's own VLAN.
             Group::Vlans(_) => !self.wanted(group).is_empty(),
             _ => false,
         }
+    }
+
+    /// Whether a link is down, or has no carrier: the kernel makes no link-local address for it then.
+    fn is_idle(&self, link: u32) -> bool {
+        /// `IF_OPER_DOWN` and `IF_OPER_LOWERLAYERDOWN`.
+        const DOWN: [&str; 2] = ["2", "3"];
+        let is = |name: &str, values: &[&str]| {
+            self.now.attribute(link, name).is_some_and(|now| values.contains(&now.as_str()))
+        };
+        is("up", &["0"]) || is("~operstate", &DOWN)
     }
 
     /// The links that are there and wanted, with their kinds.

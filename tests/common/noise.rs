@@ -61,8 +61,17 @@ pub(crate) fn drop_noise(netns: &mut Netns) {
         if let Some(Value::Array(names)) = link.get_mut("altnames") {
             names.sort_by_key(Value::to_string);
         }
-        if let (true, Value::Object(fields)) = (down.contains(&link["ifname"]), link) {
-            fields.retain(|key, value| key != "qdisc" || !matches!(value.as_str(), Some("noop" | "noqueue")));
+        let has_own_queue = netns.qdiscs.iter().any(|q| q["dev"] == link["ifname"] && q["handle"] != "0:");
+        if let (true, Value::Object(fields)) = (down.contains(&link["ifname"]), &mut *link) {
+            // Nobody counts anew how many listen to everything, for a link that is down (`__dev_set_rx_mode` in
+            // net/core/dev.c): the count is of when it was up last. That it was told to is one of its flags.
+            fields.remove("promiscuity");
+            fields.retain(|key, _| key != "qdisc" || has_own_queue);
+        }
+        // Which of the two it is the kernel decides by what has, when it looks, the number of the other end in this
+        // namespace (`default_operstate` in net/core/link_watch.c), which may be any link.
+        if link["operstate"] == "LOWERLAYERDOWN" {
+            link["operstate"] = "DOWN".into();
         }
     }
     // Over a link without carrier the kernel marks those that were there when it lost that, and not all that came since

@@ -84,6 +84,32 @@ pub(crate) const KEPT: &[Kept] = &[
         "host[\"v1\"].down(); host[\"v2\"].alias(\"x\");",
     ),
     (
+        "all groups on a bridge without a carrier that keeps its addresses",
+        "ip link add br4 address 02:00:00:00:00:01 type bridge; ip link set br4 up
+         echo 1 >/proc/sys/net/ipv6/conf/all/keep_addr_on_down
+         ip addr add fd00:4:4::1/64 dev br4 nodad",
+        "host[\"br4\"].down();",
+    ),
+    (
+        "routes and a nexthop over gateways that cannot be reached any more",
+        "ip link add v1 type veth peer name p1; ip link set v1 up; ip link set p1 up
+         ip addr add 10.2.0.1/24 dev v1; ip addr add 2001:db8:2::1/64 dev v1 nodad
+         ip nexthop add id 1 via 10.2.0.9 dev v1; ip -6 nexthop add id 2 via 2001:db8:2::9 dev v1
+         ip route add 10.9.0.0/16 nhid 1; ip -6 route add fd01::/64 nhid 2; ip -6 route add fd02::/64 via 2001:db8:2::9
+         ip route add 10.8.0.0/16 nexthop via 10.2.0.9 nexthop via 10.2.0.8 weight 2; ip route add 10.7.0.0/16 via 10.2.0.9
+         ip addr del 10.2.0.1/24 dev v1; ip addr del 2001:db8:2::1/64 dev v1",
+        "host[\"v1\"].down();",
+    ),
+    (
+        "a bridge that has a carrier by the lab's doing, a second later",
+        "ip link add br3 address 02:00:00:00:00:01 type bridge
+         ip link add v5 type veth peer name p5; ip link set p5 mtu 1000
+         ip link set br3 up; ip addr add 2001:db8:3::1/64 dev br3 nodad
+         for l in v5 p5; do ip link set $l up; done
+         for l in v5 p5 br3; do ip link show $l >/dev/null; done",
+        "host[\"p5\"].master(host[\"br3\"]); sleep(1.2);",
+    ),
+    (
         "a macvlan of the lab on a link that it deletes",
         "ip link add v1 type veth peer name p1; ip link set v1 up; ip link set p1 up
          ip link add mv3 link v1 type macvlan mode vepa; ip link set mv3 up",
