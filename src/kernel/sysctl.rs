@@ -2,8 +2,11 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+
+use nix::fcntl::OFlag;
+use nix::sys::stat::Mode;
 
 use super::{effect, netns};
 use crate::diag::{Code, Diagnostic, KernelError, Result};
@@ -57,6 +60,42 @@ pub fn write(netns: BorrowedFd<'_>, path: &Path, value: &str) -> std::result::Re
         // Not `fs::write`: these files cannot be created or truncated, and a second write would start over.
         io::Write::write_all(&mut fs::OpenOptions::new().write(true).open(path)?, value.as_bytes())
     })
+}
+
+/// A folder of settings, in the namespace of the thread that opened it.
+///
+/// For who reads many: the kernel walks the path once and not for each file, and each file is read in one call.
+#[derive(Debug)]
+pub struct Folder {
+    fd: OwnedFd,
+    path: PathBuf,
+}
+
+impl Folder {
+    /// Opens a folder.
+    ///
+    /// # Errors
+    /// Those of open(2).
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let fd = nix::fcntl::open(path, flags, Mode::empty())?;
+        Ok(Self { fd, path: path.to_owned() })
+    }
+
+    /// The names of its settings.
+    pub fn leaves(&self) -> Vec<String> {
+        let files = fs::read_dir(&self.path).into_iter().flatten().flatten();
+        files.map(|file| file.file_name().to_string_lossy().into_owned()).collect()
+    }
+
+    /// The value of a setting, without the final newline; `None` for one that cannot be read.
+    pub fn read(&self, leaf: &str) -> Option<String> {
+        // A link's settings are numbers; one that is longer than this would be told in part, and is not told.
+        let mut text = [0; 256];
+        let file = nix::fcntl::openat(&self.fd, leaf, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()).ok()?;
+        let length = nix::unistd::read(&file, &mut text).ok().filter(|length| *length < text.len())?;
+        Some(String::from_utf8_lossy(&text[..length]).trim_end().to_owned())
+    }
 }
 
 fn within<T: Send>(

@@ -80,20 +80,25 @@ pub fn read(
     }
     let walk = || {
         let mut groups: BTreeMap<Of, Vec<Item>> = BTreeMap::new();
-        for index in links {
-            let Some(name) = names.get(index) else { continue };
-            let items = groups.entry(Of::Link(*index)).or_default();
-            for folder in PER_LINK {
-                let files = fs::read_dir(Path::new(sysctl::ROOT).join("net").join(folder).join(name));
-                for path in files.into_iter().flatten().flatten().map(|f| f.path()) {
-                    let leaf = path.file_name().unwrap_or_default().to_string_lossy();
-                    if let Some(value) = value(&path) {
+        for folder in PER_LINK {
+            let root = Path::new(sysctl::ROOT).join("net").join(folder);
+            // What one link of a folder has, all have.
+            let mut leaves = Vec::new();
+            for (index, name) in links.iter().filter_map(|index| Some((index, names.get(index)?))) {
+                let items = groups.entry(Of::Link(*index)).or_default();
+                let Ok(folder_of_link) = sysctl::Folder::open(&root.join(name)) else { continue };
+                if leaves.is_empty() {
+                    leaves = folder_of_link.leaves();
+                    leaves.retain(|leaf| !SKIPPED.contains(&leaf.as_str()));
+                }
+                for leaf in &leaves {
+                    if let Some(value) = folder_of_link.read(leaf) {
                         items.push(Item::named(format!("{folder}/{leaf}"), value));
                     }
                 }
             }
-            items.sort_by(|a, b| a.name.cmp(&b.name));
         }
+        groups.values_mut().for_each(|items| items.sort_by(|a, b| a.name.cmp(&b.name)));
         for (of, name) in others {
             let is_there = |items: &Vec<Item>| items.iter().any(|i| i.label() == *name);
             if let (Some(path), false) = (path(*of, name, names), groups.get(of).is_some_and(is_there))
