@@ -164,8 +164,10 @@ pub fn decide(layers: &[Layer], now: &Snapshot, scope: Scope, fates: &Fates) -> 
             match verdicts.remove(key) {
                 Some(Verdict::Want(item)) => wanted.push(item),
                 Some(Verdict::Drop) => gone.push(key.clone()),
-                // Its place is kept for what comes back with an address.
-                None if now.item(group, key).is_none() => wanted.extend(derived(group, key)),
+                // Its place is kept for what comes back with an address; but not for what came in the place of another.
+                None if now.item(group, key).is_none() => {
+                    wanted.extend(derived(group, key).filter(|_| !came_by(&own, key)));
+                }
                 None => wanted.extend(now.item(group, key).cloned()),
             }
         }
@@ -235,6 +237,13 @@ pub fn decide(layers: &[Layer], now: &Snapshot, scope: Scope, fates: &Fates) -> 
         }
     }
     (aim, decision)
+}
+
+/// Whether one of the undone steps made a thing.
+fn came_by(layers: &[&Layer], key: &Key) -> bool {
+    let is_it = |item: &Option<Item>| item.as_ref().is_some_and(|item| item.key() == key);
+    let mut own = layers.iter().filter(|l| l.stays.is_none()).flat_map(|l| &l.changed.items);
+    own.any(|pair| is_it(&pair.after) && !is_it(&pair.before))
 }
 
 /// The macvlans on links that were moved away, each with the ifindex that its link had and will have.

@@ -61,7 +61,8 @@ pub(crate) fn drop_noise(netns: &mut Netns) {
         if let Some(Value::Array(names)) = link.get_mut("altnames") {
             names.sort_by_key(Value::to_string);
         }
-        let has_own_queue = netns.qdiscs.iter().any(|q| q["dev"] == link["ifname"] && q["handle"] != "0:");
+        let is_own = |q: &&Value| q["dev"] == link["ifname"] && q["handle"] != "0:" && q["root"] == true;
+        let has_own_queue = netns.qdiscs.iter().any(|q| is_own(&q));
         if let (true, Value::Object(fields)) = (down.contains(&link["ifname"]), &mut *link) {
             // Nobody counts anew how many listen to everything, for a link that is down (`__dev_set_rx_mode` in
             // net/core/dev.c): the count is of when it was up last. That it was told to is one of its flags.

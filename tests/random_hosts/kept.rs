@@ -84,6 +84,13 @@ pub(crate) const KEPT: &[Kept] = &[
         "host[\"v1\"].down(); host[\"v2\"].alias(\"x\");",
     ),
     (
+        "a broadcast route that a second address had for a while",
+        "ip link add v3 type veth peer name p3; ip link set v3 up; ip link set p3 up
+         echo 1 >/proc/sys/net/ipv4/conf/all/promote_secondaries
+         ip addr add 10.3.0.200/24 dev p3; ip addr add 10.3.0.3/24 dev v3; ip addr add 10.3.0.1/24 dev v3",
+        "host[\"v3\"].del_addr(\"10.3.0.3/24\"); host[\"v3\"].del();",
+    ),
+    (
         "all groups on a bridge without a carrier that keeps its addresses",
         "ip link add br4 address 02:00:00:00:00:01 type bridge; ip link set br4 up
          echo 1 >/proc/sys/net/ipv6/conf/all/keep_addr_on_down
