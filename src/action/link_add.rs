@@ -12,6 +12,7 @@ use crate::kernel::link::bridge::{PortOptions, PortVlan};
 use crate::kernel::link::kind::LinkKind;
 use crate::kernel::link::{self, LinkEnd, LinkKey, LinkSet};
 use crate::kernel::netlink::Request;
+use crate::kernel::space::NetnsCookie;
 use crate::kernel::tun;
 use crate::probe::state::link::LinkState;
 use crate::snapshot::scope::Touch;
@@ -116,6 +117,10 @@ impl Change for LinkAdd {
 
     fn subject(&self) -> Subject {
         Subject::MakesLink(self.end.link.key())
+    }
+
+    fn places(&self) -> Vec<NetnsCookie> {
+        self.ends().map(|end| end.link.netns).chain(self.kind.parent().map(|parent| parent.netns)).collect()
     }
 
     fn ip(&self, names: &Names) -> Vec<String> {

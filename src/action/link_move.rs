@@ -6,6 +6,7 @@ use super::text::Names;
 use super::{After, Change, Context, Failure, Subject, Undone, failed};
 use crate::diag::{Code, Diagnostic, Result};
 use crate::kernel::link::{self, LinkKey};
+use crate::kernel::space::NetnsCookie;
 use crate::snapshot::scope::Touch;
 use crate::types::name::IfName;
 
@@ -62,6 +63,10 @@ impl Change for LinkMove {
 
     fn subject(&self) -> Subject {
         Subject::Link(self.from)
+    }
+
+    fn places(&self) -> Vec<NetnsCookie> {
+        vec![self.from.netns, self.to.netns]
     }
 
     fn ip(&self, names: &Names) -> Vec<String> {

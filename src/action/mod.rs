@@ -99,6 +99,15 @@ pub trait Change {
     /// What has to live on for the undo to be needed: it is skipped when that goes in the same rollback.
     fn subject(&self) -> Subject;
 
+    /// The namespaces in which it does something; one that it makes is not among them.
+    fn places(&self) -> Vec<NetnsCookie> {
+        match self.subject() {
+            Subject::MakesLink(link) | Subject::Link(link) => vec![link.netns],
+            Subject::Netns(netns, _) => vec![netns],
+            Subject::MakesNetns(_) | Subject::Machine => Vec::new(),
+        }
+    }
+
     /// The same as commands of iproute2.
     fn ip(&self, names: &Names) -> Vec<String>;
 

@@ -92,6 +92,10 @@ impl Change for NetnsAttach {
         Subject::Machine
     }
 
+    fn places(&self) -> Vec<NetnsCookie> {
+        vec![self.cookie]
+    }
+
     fn ip(&self, _names: &Names) -> Vec<String> {
         vec![format!("ip netns attach {} {}", self.name, self.pid)]
     }

@@ -14,7 +14,7 @@ use super::{After, Change, Context, Failure, Subject, Undone, failed};
 use crate::diag::{Code, Diagnostic, KernelError, Result};
 use crate::kernel::process::{self, MARK, ProcessKey};
 use crate::kernel::space::NetnsCookie;
-use crate::kernel::{effect, netns};
+use crate::kernel::{effect, netns, walls};
 use crate::types::name::NsName;
 
 /// How long a program may take to end after it was asked to.
@@ -48,6 +48,7 @@ impl ProcessStart {
         effect::here();
         let started = netns::within_as_named(fd, self.name.as_ref(), || {
             use std::os::unix::process::CommandExt;
+            walls::raise()?;
             command(&self.argv)
                 .env(MARK, &self.mark)
                 .stdin(Stdio::null())
@@ -72,6 +73,7 @@ impl ProcessStart {
         if let (false, Some(fd)) = (self.stop.is_empty(), ctx.kernel.fd(self.netns)) {
             // Kindly first; whether it worked is seen below.
             let _ = netns::within_as_named(fd, self.name.as_ref(), || {
+                walls::raise()?;
                 command(&self.stop).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status()
             });
             wait(process);
@@ -123,6 +125,10 @@ impl Change for ProcessStart {
 
     fn subject(&self) -> Subject {
         Subject::Machine
+    }
+
+    fn places(&self) -> Vec<NetnsCookie> {
+        vec![self.netns]
     }
 
     fn ip(&self, names: &Names) -> Vec<String> {

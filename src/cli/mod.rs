@@ -25,6 +25,7 @@ pub mod view;
 use clap::{Parser, Subcommand};
 
 use crate::diag::{Code, Diagnostic, Result};
+use crate::kernel::process;
 
 /// Linux network labs as programs that either finish or leave the machine as they found it.
 #[derive(Debug, Parser)]
@@ -84,6 +85,8 @@ pub fn main() -> u8 {
             return code;
         }
     };
+    // To have too much is no reason to do nothing.
+    let _ = process::have_only(process::NEEDED);
     let (json, starts_program) = (cli.command.json(), cli.command.starts_program());
     settle(cli.command.run(), json, starts_program)
 }

@@ -13,7 +13,9 @@ use crate::diag::{Code, Diagnostic, KernelError, Result};
 use crate::journal::record::Outcome;
 use crate::journal::store::Store;
 use crate::kernel::signal::Stop;
+use crate::kernel::view;
 use crate::lab::open::{NewLab, is_privileged, privileged};
+use crate::lab::permissions::Permissions;
 use crate::lab::{Lab, recover};
 use crate::report::{self, Sources};
 use crate::sandbox::{self, uplink};
@@ -55,6 +57,15 @@ pub struct Args {
     /// Do also what cannot be taken back exactly, or would cut off whoever runs this.
     #[arg(long)]
     pub force: bool,
+    /// Let the script start no programs.
+    #[arg(long)]
+    pub no_exec: bool,
+    /// Let the script write no files.
+    #[arg(long)]
+    pub no_files: bool,
+    /// Let the script work only in namespaces that it makes.
+    #[arg(long)]
+    pub no_host: bool,
     /// Compare all that the host holds, after a rollback and at `down`.
     #[arg(long)]
     pub verify: bool,
@@ -117,6 +128,7 @@ fn go(args: &Args, found: Found, name: LabName, script: Script, timeout: Option<
     let new = NewLab { name, file: found.file, script: found.text, args: args.args.clone(), verify: args.verify };
     let mut lab = Lab::create(new, store, stop.clone())?;
     lab.force = args.force;
+    lab.permissions = Permissions { programs: !args.no_exec, files: !args.no_files, host: !args.no_host };
     lab.deadline = timeout.map(|t| begun + t);
     let steps = Steps::new(args.quiet || args.json, args.explain);
     lab.listen(steps.listener());
@@ -209,7 +221,7 @@ fn succeed(mut lab: Lab, args: &Args, took: Duration) -> Result<u8> {
     if args.json {
         out::json(&json!({
             "lab": name, "outcome": "up", "steps": lab.step_count(), "namespaces": spaces, "links": links,
-            "seconds": took.as_secs_f64(), "sandbox": sandbox::is_inside(),
+            "seconds": took.as_secs_f64(), "sandbox": view::is_inside(),
         }));
         return Ok(0);
     }
@@ -225,7 +237,7 @@ fn succeed(mut lab: Lab, args: &Args, took: Duration) -> Result<u8> {
     out::line(format!(
         "{}{}: {}{shown}, {}, {} in {:.0} ms",
         out::paint(&format!("`{name}` is up"), Paint::Green),
-        if sandbox::is_inside() { " in a sandbox" } else { "" },
+        if view::is_inside() { " in a sandbox" } else { "" },
         ending::count(spaces.len(), "namespace"),
         ending::count(links, "link"),
         ending::count(lab.step_count(), "step"),

@@ -28,3 +28,4 @@ pub mod sysctl;
 pub mod tun;
 pub mod users;
 pub mod view;
+pub mod walls;

@@ -128,6 +128,74 @@ pub fn capabilities() -> u64 {
     line.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).unwrap_or(0)
 }
 
+/// Takes from the calling thread, and from what it starts, all capabilities but those of a mask.
+///
+/// # Errors
+/// Those of prctl(2) and capset(2).
+pub fn give_up_all_but(kept: u64) -> io::Result<()> {
+    for capability in (0..64).filter(|bit| kept & (1 << bit) == 0) {
+        // SAFETY: it takes two numbers and touches no memory.
+        #[allow(unsafe_code)]
+        let answer = unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability as libc::c_ulong, 0, 0, 0) };
+        // Beyond the last that this kernel has.
+        if answer != 0 && io::Error::last_os_error().raw_os_error() != Some(libc::EINVAL) {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    have_only(kept)
+}
+
+/// What netlab itself works with: to change networks, mounts and the files of others, to look into processes and end them, to
+/// be root for a sandbox (`SETFCAP`, without which that cannot be mapped), and to take capabilities from programs. What it
+/// does not need (modules, the clock, devices, the kernel's log …) it gives up first of all.
+pub const NEEDED: u64 = {
+    const FILES_AND_USERS: u64 = 0x1ff;
+    const NET: u64 = 1 << 10 | 1 << CAP_NET_ADMIN | 1 << CAP_NET_RAW;
+    const CHROOT_PTRACE_ADMIN: u64 = 1 << 18 | 1 << 19 | 1 << CAP_SYS_ADMIN;
+    const RESOURCE_SETFCAP: u64 = 1 << 24 | 1 << 31;
+    FILES_AND_USERS | NET | CHROOT_PTRACE_ADMIN | RESOURCE_SETFCAP
+};
+
+/// Takes from the calling thread all capabilities but those of a mask. Programs that root starts have theirs all the same.
+///
+/// # Errors
+/// Those of capget(2) and capset(2).
+pub fn have_only(kept: u64) -> io::Result<()> {
+    /// `_LINUX_CAPABILITY_VERSION_3`: 64 bits, in two halves.
+    const VERSION: u32 = 0x2008_0522;
+    #[repr(C)]
+    struct Header {
+        version: u32,
+        pid: i32,
+    }
+    #[repr(C)]
+    #[derive(Clone, Copy, Default)]
+    struct Half {
+        effective: u32,
+        permitted: u32,
+        inheritable: u32,
+    }
+    let mut header = Header { version: VERSION, pid: 0 };
+    let mut halves = [Half::default(); 2];
+    // SAFETY: both are laid out as the kernel's own (include/uapi/linux/capability.h) and live across the call.
+    #[allow(unsafe_code)]
+    let mut call = |number: libc::c_long, halves: &mut [Half; 2]| unsafe {
+        libc::syscall(number, &raw mut header, halves.as_mut_ptr())
+    };
+    if call(libc::SYS_capget, &mut halves) != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    for (half, mask) in halves.iter_mut().zip([kept as u32, (kept >> 32) as u32]) {
+        half.effective &= mask;
+        half.permitted &= mask;
+        half.inheritable &= mask;
+    }
+    if call(libc::SYS_capset, &mut halves) != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
 /// `CAP_SETGID` of `include/uapi/linux/capability.h`.
 pub const CAP_SETGID: u32 = 6;
 /// `CAP_SETUID`.

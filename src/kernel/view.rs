@@ -21,6 +21,14 @@ const OWN: [&str; 2] = ["netns", "netlab"];
 /// copied.
 const COPIED: [&str; 3] = ["resolv.conf", "hosts", "nsswitch.conf"];
 
+/// What the programs of scripts see in the place of /tmp, /dev and /run; see [`super::walls`].
+pub const PROGRAMS: &str = "/run/netlab/programs";
+
+/// Whether this process is in a sandbox.
+pub fn is_inside() -> bool {
+    Path::new(STATE).is_dir()
+}
+
 type Step = (&'static str, io::Error);
 
 /// Makes it, in the mount namespace of the caller.
@@ -69,6 +77,7 @@ fn run() -> io::Result<()> {
         fs::create_dir(Path::new("/run").join(name))?;
     }
     fs::create_dir(STATE)?;
+    super::walls::prepare(Path::new(PROGRAMS))?;
     for entry in entries {
         let name = entry.file_name();
         if OWN.iter().any(|own| *own == name) {

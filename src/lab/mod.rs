@@ -12,6 +12,7 @@ pub mod moment;
 pub mod netns;
 pub mod objects;
 pub mod open;
+pub mod permissions;
 pub mod port;
 pub mod program;
 pub mod proof;
@@ -42,6 +43,7 @@ use crate::types::name::LabName;
 
 use self::losses::{Loss, losses};
 use self::objects::Objects;
+use self::permissions::Permissions;
 
 /// Told of each step after it is done, with what the kernel dropped along with it; for the lines that `run` prints.
 pub type Listener = Box<dyn FnMut(&Site, &Action, &[Loss], &Names)>;
@@ -58,6 +60,8 @@ pub struct Lab {
     pub deadline: Option<Instant>,
     /// Whether it is done what cannot be taken back exactly.
     pub force: bool,
+    /// What the script may do.
+    pub permissions: Permissions,
     kernel: Kernel,
     holders: Holders,
     store: Store,
@@ -84,6 +88,7 @@ impl Lab {
     /// Why it could not be made; nothing of it is left then.
     pub fn perform(&mut self, site: &Site, action: Action) -> Result<()> {
         self.may_go_on()?;
+        self.permit(&action).map_err(|error| error.at(site.clone()))?;
         let change = action.change();
         if self.may_collide(change.subject()) {
             let checked = action.change().check(&mut self.context());

@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use super::Lab;
 use super::moment::Moment;
 use super::objects::Objects;
+use super::permissions::Permissions;
 use super::proof::{Care, Picture};
 use crate::diag::{Code, Diagnostic, KernelError, Result};
 use crate::journal::log::{self, Log};
@@ -88,6 +89,7 @@ impl Lab {
             stop,
             deadline: None,
             force: false,
+            permissions: Permissions::default(),
             kernel,
             holders: store.holders(),
             store,

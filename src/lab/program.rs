@@ -15,6 +15,7 @@ use crate::journal::record::Header;
 use crate::journal::state::Step;
 use crate::kernel::netns;
 use crate::kernel::process::{self, ProcessKey};
+use crate::kernel::walls;
 
 /// What a program came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,12 +34,14 @@ impl Lab {
     /// # Errors
     /// `NL0120` if it cannot be started; its own failure is a result. `NL0506` when the run is interrupted meanwhile.
     pub fn exec(&mut self, id: NsId, argv: &[String]) -> Result<Finished> {
+        self.permit_program()?;
         let object = self.objects.netns(id)?;
         let (cookie, name) = (object.cookie, object.name.clone());
         self.kernel.find(cookie);
         let fd = self.kernel.fd(cookie).ok_or_else(|| crate::action::gone(cookie))?;
         let mark = exec_mark(&self.header);
         let spawned = netns::within_as_named(fd.as_fd(), name.as_ref(), || {
+            walls::raise()?;
             use std::os::unix::process::CommandExt;
             // A group of its own, so that its children can be ended with it; and a mark, so that they are found when netlab
             // is killed meanwhile.

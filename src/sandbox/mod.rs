@@ -66,11 +66,6 @@ pub fn find(name: &LabName) -> Option<Sandbox> {
     Folder::all().iter().find_map(|folder| Sandbox::open(name, record(folder)?))
 }
 
-/// Whether this process is in a sandbox.
-pub fn is_inside() -> bool {
-    Path::new(view::STATE).is_dir()
-}
-
 /// Takes a name for this process.
 ///
 /// # Errors

@@ -65,9 +65,11 @@ impl Call<'_> {
     /// The namespace that it is called on.
     ///
     /// # Errors
-    /// None that a script can cause: the table chose the function by the receiver.
+    /// `NL0124` for one that the script may not work in.
     pub fn netns(&self) -> Result<NsId> {
-        self.this.clone().try_cast::<Ns>().map(|ns| ns.0).ok_or_else(|| self.receiver())
+        let id = self.this.clone().try_cast::<Ns>().map(|ns| ns.0).ok_or_else(|| self.receiver())?;
+        self.session.lab.as_ref().map_or(Ok(()), |lab| lab.permit_netns(id))?;
+        Ok(id)
     }
 
     /// The link that it is called on.

@@ -317,6 +317,7 @@ fn all(c: &mut Call<'_>) -> Result<Dynamic> {
         let id =
             value.clone().try_cast::<super::values::Ns>().ok_or_else(|| c.mistaken(0, "an array of namespaces"))?.0;
         let lab = c.look()?;
+        lab.permit_netns(id)?;
         let (name, cookie) = (lab.netns_name(id), lab.objects.netns(id)?.cookie);
         let fd = netns_fd(lab, id)?;
         let socket = lab.kernel().socket(cookie).ok_or_else(|| crate::action::gone(cookie))?;

@@ -34,7 +34,7 @@ fn a_sandbox_has_a_way_out() {
         let dns = user.netlab("exec create-ns-bridge -- cat /etc/resolv.conf").ends_with(0);
         assert_eq!(dns.stdout, "nameserver 10.0.2.3\n");
         let ask = "exec 3<>/dev/tcp/10.88.0.1/7777; printf \"GET / HTTP/1.0\\r\\n\\r\\n\" >&3; cat <&3";
-        let answer = user.netlab(&format!("exec create-ns-bridge -- timeout 5 bash -c '{ask}'"));
+        let answer = user.netlab(&format!("exec create-ns-bridge -- timeout 60 bash -c '{ask}'"));
         assert!(answer.stdout.ends_with("\nfrom outside\n"), "{program}: {answer}");
         user.netlab("down -q").ends_with(0);
         machine.assert_left(&before, program);
