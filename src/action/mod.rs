@@ -99,6 +99,11 @@ pub trait Change {
     /// What has to live on for the undo to be needed: it is skipped when that goes in the same rollback.
     fn subject(&self) -> Subject;
 
+    /// The features of the kernel that it needs beyond namespaces and IPv4, by the names in [`crate::probe::feature`].
+    fn needs(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
+
     /// The same as commands of iproute2.
     fn ip(&self, names: &Names) -> Vec<String>;
 

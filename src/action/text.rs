@@ -3,18 +3,30 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 
+use crate::kernel::link::LinkKey;
 use crate::kernel::space::NetnsCookie;
 
-/// The names of the namespaces that actions mention by cookie.
+/// The names of the namespaces that actions mention by cookie, and of the links that they mention by ifindex.
 #[derive(Debug, Clone, Default)]
 pub struct Names {
     netns: HashMap<NetnsCookie, String>,
+    links: HashMap<LinkKey, String>,
 }
 
 impl Names {
     /// Learns a name.
     pub fn insert(&mut self, netns: NetnsCookie, name: impl Into<String>) {
         self.netns.insert(netns, name.into());
+    }
+
+    /// Learns the name of a link.
+    pub fn insert_link(&mut self, link: LinkKey, name: impl Into<String>) {
+        self.links.insert(link, name.into());
+    }
+
+    /// The name of a link; one that nobody has named is told by its ifindex, which iproute2 takes as well.
+    pub fn link(&self, link: LinkKey) -> String {
+        self.links.get(&link).cloned().unwrap_or_else(|| format!("if{}", link.index))
     }
 
     /// The name for a sentence; `host` for the namespace that the lab works in.

@@ -88,6 +88,7 @@ impl Lab {
             stop,
             deadline: None,
             force: false,
+            plan: None,
             kernel,
             holders: store.holders(),
             store,

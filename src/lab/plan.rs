@@ -1,0 +1,215 @@
+//! A lab that is only planned: it works on stand-ins, each step is told, and what this kernel lacks is simulated.
+
+use std::collections::BTreeSet;
+
+use super::Lab;
+use crate::action::text::Names;
+use crate::action::{Action, After, Change, Failure, Subject};
+use crate::diag::{Code, Diagnostic, Result, Site};
+use crate::kernel::link::LinkKey;
+use crate::kernel::space::NetnsCookie;
+
+/// What a planned lab does otherwise.
+pub struct Plan {
+    /// The namespaces that stand for those of the machine, its host's among them.
+    there: BTreeSet<NetnsCookie>,
+    tell: Box<dyn FnMut(&Planned)>,
+    count: usize,
+    needed: BTreeSet<&'static str>,
+    /// The programs that were started, by the numbers of their handles.
+    programs: Vec<String>,
+    /// Where something was not done as a run would do it: from there on the sandbox may differ from what a run would see.
+    doubts: Vec<Doubt>,
+    /// A namespace without a name, for the far ends of wires that stand for something else.
+    attic: Option<(NetnsCookie, u32)>,
+    /// What the step that is being done was to be, and why it is only simulated.
+    simulated: Option<(Action, String)>,
+}
+
+/// A step as it is told.
+#[derive(Debug, Clone)]
+pub struct Planned {
+    /// Its number, from 1.
+    pub number: usize,
+    /// Where in the script.
+    pub site: Site,
+    /// The same as a call in a script.
+    pub rhai: String,
+    /// The same as commands of iproute2.
+    pub ip: Vec<String>,
+    /// What of the machine it changes: `host`, or the names of namespaces that were there before.
+    pub places: Vec<String>,
+    /// The features of the kernel that it needs.
+    pub needs: Vec<&'static str>,
+    /// How far it was done.
+    pub how: How,
+}
+
+/// How far a step of a plan was done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum How {
+    /// As a run would do it.
+    Done,
+    /// Something stands for it, since this kernel lacks what it needs.
+    Simulated(String),
+    /// It is a program.
+    NotRun,
+}
+
+/// Something that was not done as a run would do it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Doubt {
+    /// In which line.
+    pub line: usize,
+    /// Whether it is a program, and not a simulated step.
+    pub program: bool,
+}
+
+impl Plan {
+    /// A plan that has no step yet. `there` are the namespaces that stand for the machine's own; `tell` gets each step.
+    pub fn new(there: BTreeSet<NetnsCookie>, tell: Box<dyn FnMut(&Planned)>) -> Self {
+        Self {
+            there,
+            tell,
+            count: 0,
+            needed: BTreeSet::new(),
+            programs: Vec::new(),
+            doubts: Vec::new(),
+            attic: None,
+            simulated: None,
+        }
+    }
+
+    /// How many steps there are.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// The features of the kernel that the steps need, or that the script says it needs.
+    pub fn needed(&self) -> impl Iterator<Item = &'static str> {
+        self.needed.iter().copied()
+    }
+
+    /// Notes that the script needs a feature.
+    pub fn needs(&mut self, feature: &'static str) {
+        self.needed.insert(feature);
+    }
+
+    /// What was not done as a run would do it.
+    pub fn doubts(&self) -> &[Doubt] {
+        &self.doubts
+    }
+
+    /// Whether a namespace stands for one of the machine's.
+    pub fn stands_in(&self, netns: NetnsCookie) -> bool {
+        self.there.contains(&netns)
+    }
+
+    /// A step has been done, perhaps by something that stands for it.
+    pub(super) fn done(&mut self, site: &Site, action: &Action, names: &Names) {
+        let (asked, how) = match self.simulated.take() {
+            Some((asked, why)) => (asked, How::Simulated(why)),
+            None => (action.clone(), How::Done),
+        };
+        if how != How::Done {
+            self.doubts.push(Doubt { line: site.line, program: false });
+        }
+        let change = asked.change();
+        self.tell(site, change, self.places(&asked, names), names, how);
+    }
+
+    fn tell(&mut self, site: &Site, change: &dyn Change, places: Vec<String>, names: &Names, how: How) {
+        self.count += 1;
+        let needs = change.needs();
+        self.needed.extend(&needs);
+        let step = Planned {
+            number: self.count,
+            site: site.clone(),
+            rhai: change.rhai(names),
+            ip: change.ip(names),
+            places,
+            needs,
+            how,
+        };
+        (self.tell)(&step);
+    }
+
+    /// What of the machine an action changes.
+    fn places(&self, action: &Action, names: &Names) -> Vec<String> {
+        let touched = match (action, action.change().subject()) {
+            (Action::LinkAdd(add), _) => add.ends().map(|end| end.link.netns).collect(),
+            (Action::LinkMove(a), _) => vec![a.from.netns, a.to.netns],
+            (Action::NetnsDel(a), _) => vec![a.cookie],
+            (Action::ProcessStart(a), _) => vec![a.netns],
+            (_, Subject::MakesLink(link) | Subject::Link(link)) => vec![link.netns],
+            (_, Subject::Netns(netns, _)) => vec![netns],
+            (_, Subject::MakesNetns(_)) => Vec::new(),
+            (_, Subject::Machine) => return vec!["host".into()],
+        };
+        let mut places: Vec<String> = touched
+            .into_iter()
+            .filter(|netns| self.there.contains(netns))
+            .map(|netns| names.netns(netns).to_owned())
+            .collect();
+        places.dedup();
+        places
+    }
+}
+
+impl Lab {
+    /// Goes on after a step that this kernel cannot do, if the lab is only planned: a wire stands for a link, and of other things
+    /// nothing is done.
+    pub(super) fn simulate(&mut self, failure: Failure) -> std::result::Result<After, Failure> {
+        let Some((_, step)) = self.steps.last() else { return Err(failure) };
+        if self.plan.is_none() || !is_lack(&failure.error) {
+            return Err(failure);
+        }
+        let asked = step.action.clone();
+        if failure.partial {
+            asked.change().undo(&After::Nothing, &mut self.context()).map_err(Failure::partial)?;
+        }
+        if let Action::LinkAdd(add) = &asked {
+            let far = self.attic().map_err(Failure::clean)?;
+            let made = add.stand_ins(far).into_iter().find(|stand_in| {
+                let made = stand_in.apply(&mut self.context());
+                let is_partial = made.as_ref().is_err_and(|failure| failure.partial);
+                if is_partial {
+                    // What is left of it would be in the way of the next.
+                    let _ = stand_in.undo(&After::Nothing, &mut self.context());
+                }
+                made.is_ok()
+            });
+            let Some(made) = made else { return Err(failure) };
+            if let Some((_, step)) = self.steps.last_mut() {
+                step.action = Action::LinkAdd(made);
+            }
+        }
+        if let Some(plan) = &mut self.plan {
+            plan.simulated = Some((asked, failure.error.message));
+        }
+        Ok(After::Nothing)
+    }
+
+    /// A place for the far end of a wire.
+    fn attic(&mut self) -> Result<LinkKey> {
+        let known = self.plan.as_ref().and_then(|plan| plan.attic);
+        let (netns, last) = match known {
+            Some(attic) => attic,
+            None => {
+                let made = self.kernel.make();
+                // Far beyond what the kernel numbers by itself there.
+                (made.map_err(|_| Diagnostic::new(Code::Environment, "cannot make a namespace for the plan"))?, 1000)
+            }
+        };
+        if let Some(plan) = &mut self.plan {
+            plan.attic = Some((netns, last + 1));
+        }
+        Ok(LinkKey { netns, index: last + 1 })
+    }
+}
+
+/// Whether it is the kernel that lacks something, and not the script that is wrong.
+fn is_lack(error: &Diagnostic) -> bool {
+    let errno = error.kernel.as_ref().map_or(0, |kernel| kernel.errno);
+    error.code == Code::NoFeature || matches!(errno, libc::EOPNOTSUPP | libc::EPROTONOSUPPORT | libc::EAFNOSUPPORT)
+}
