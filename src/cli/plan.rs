@@ -1,7 +1,6 @@
 //! `netlab plan`: what a script would do, found by running it on stand-ins in a sandbox that is thrown away.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -17,6 +16,7 @@ use crate::kernel::signal::Stop;
 use crate::lab::Lab;
 use crate::lab::open::NewLab;
 use crate::lab::plan::{How, Plan, Planned};
+use crate::lab::stand_in::Machine;
 use crate::probe::feature::{self, Feature};
 use crate::report::{self, Sources};
 use crate::sandbox::{self, obstacle};
@@ -60,28 +60,36 @@ pub fn run(args: Args) -> Result<u8> {
         Ok(script) => script,
         Err(trace) => return Ok(run::fail(&trace, &sources, args.json)),
     };
-    let end = sandbox::throw_away(|_| settle(inside(&args, found, script, timeout), args.json, false));
+    let machine = Machine::look()?;
+    let end = sandbox::throw_away(|_| settle(inside(&args, found, script, machine, timeout), args.json, false));
     end.map(relay::die_as).map_err(obstacle::refused)
 }
 
 /// Plans it on the machine that this process is in, which nobody else uses.
-fn inside(args: &Args, found: Found, script: Script, timeout: Option<Duration>) -> Result<u8> {
+fn inside(args: &Args, found: Found, script: Script, machine: Machine, timeout: Option<Duration>) -> Result<u8> {
     let sources = Sources::new(&found.file, &found.text);
     let stop = Stop::on_signals().map_err(|e| {
         Diagnostic::new(Code::Environment, "cannot catch signals").kernel(KernelError::from_io("sigaction", &e))
     })?;
+    let standing = machine.stand_in()?;
     // Nobody sees the lab's name, so one that a lab could not have does not matter.
     let name = LabName::new(&found.stem).or_else(|_| LabName::new("plan"))?;
     let new = NewLab { name, file: found.file.clone(), script: found.text, args: args.args.clone(), verify: false };
     let mut lab = Lab::create(new, Store::open()?, stop.clone())?;
     let steps = Rc::new(RefCell::new(Vec::new()));
-    let there = BTreeSet::from([lab.header.host]);
-    lab.plan = Some(Plan::new(there, listener(steps.clone(), found.file.clone(), args.json)));
+    lab.plan = Some(Plan::new(standing.there.clone(), listener(steps.clone(), found.file.clone(), args.json)));
     lab.force = args.force;
     lab.deadline = timeout.map(|t| Instant::now() + t);
     let deadline = lab.deadline;
     let (lab, result) = script.run(lab, &stop, deadline);
-    let told = Told { file: found.file, steps: steps.take(), features: features(&lab), result, sources };
+    let told = Told {
+        file: found.file,
+        steps: steps.take(),
+        features: features(&lab),
+        notes: standing.notes.clone(),
+        result,
+        sources,
+    };
     if args.json {
         told.json()
     } else {
@@ -126,6 +134,7 @@ struct Told {
     file: String,
     steps: Vec<Planned>,
     features: Vec<Feature>,
+    notes: Vec<String>,
     result: std::result::Result<(), Trace>,
     sources: Sources,
 }
@@ -175,6 +184,9 @@ impl Told {
         for missing in self.features.iter().filter(is_missing) {
             out::line(format!("  needs of the kernel, which lacks it: {} ({})", missing.name, missing.needs));
         }
+        for note in &self.notes {
+            out::line(format!("  not as on this machine: {note}"));
+        }
     }
 
     fn json(&self) {
@@ -186,7 +198,7 @@ impl Told {
             Err(trace) if trace.error.code == Code::Untold => json!({ "unknown": report::json(trace) }),
             Err(trace) => json!({ "error": report::json(trace) }),
         };
-        out::json(&json!({ "plan": self.file, "steps": steps, "features": features, "end": end }));
+        out::json(&json!({ "plan": self.file, "steps": steps, "features": features, "notes": self.notes, "end": end }));
     }
 }
 

@@ -20,6 +20,7 @@ pub mod recover;
 pub mod refuse;
 pub mod rollback;
 pub mod route;
+pub mod stand_in;
 pub mod told;
 mod turn;
 mod watch;
