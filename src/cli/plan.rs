@@ -9,13 +9,13 @@ use serde_json::{Value, json};
 use super::out::{self, Paint};
 use super::run::{self, Found};
 use super::{ending, settle};
-use crate::diag::{Code, Diagnostic, KernelError, Result};
+use crate::diag::{Code, Diagnostic, KernelError, Result, Site};
 use crate::journal::store::Store;
 use crate::kernel::relay;
 use crate::kernel::signal::Stop;
 use crate::lab::Lab;
 use crate::lab::open::NewLab;
-use crate::lab::plan::{How, Plan, Planned};
+use crate::lab::plan::{How, Plan, Planned, Tell, Told};
 use crate::lab::stand_in::Machine;
 use crate::probe::feature::{self, Feature};
 use crate::report::{self, Sources};
@@ -76,44 +76,53 @@ fn inside(args: &Args, found: Found, script: Script, machine: Machine, timeout: 
     let name = LabName::new(&found.stem).or_else(|_| LabName::new("plan"))?;
     let new = NewLab { name, file: found.file.clone(), script: found.text, args: args.args.clone(), verify: false };
     let mut lab = Lab::create(new, Store::open()?, stop.clone())?;
-    let steps = Rc::new(RefCell::new(Vec::new()));
-    lab.plan = Some(Plan::new(standing.there.clone(), listener(steps.clone(), found.file.clone(), args.json)));
+    let told = Rc::new(RefCell::new(Vec::new()));
+    lab.plan = Some(Plan::new(standing.there.clone(), listener(told.clone(), found.file.clone(), args.json)));
     lab.force = args.force;
     lab.deadline = timeout.map(|t| Instant::now() + t);
     let deadline = lab.deadline;
-    let (lab, result) = script.run(lab, &stop, deadline);
-    let told = Told {
-        file: found.file,
-        steps: steps.take(),
-        features: features(&lab),
-        notes: standing.notes.clone(),
-        result,
-        sources,
-    };
-    if args.json {
-        told.json()
-    } else {
-        told.text()
+    let print = if args.json { |text: &str| out::note(text) } else { |text: &str| out::line(text) };
+    let (lab, result) = script.plan(lab, &stop, deadline, print);
+    let (mut steps, mut assumed) = (Vec::new(), Vec::new());
+    for told in told.take() {
+        match told {
+            Told::Step(step) => steps.push(step),
+            Told::Note(site, words) => assumed.push((site, words)),
+        }
     }
-    Ok(told.code(&lab))
+    let notes = standing.notes.clone();
+    let whole = Whole { file: found.file, steps, assumed, features: features(&lab), notes, result, sources };
+    if args.json {
+        whole.json()
+    } else {
+        whole.text()
+    }
+    Ok(whole.code(&lab))
 }
 
-/// Prints each step as it comes, and keeps it for the end.
-fn listener(steps: Rc<RefCell<Vec<Planned>>>, file: String, quiet: bool) -> Box<dyn FnMut(&Planned)> {
-    Box::new(move |step| {
-        if !quiet {
-            print(step, &file);
+/// Prints what is told as it comes, and keeps it for the end.
+fn listener(kept: Rc<RefCell<Vec<Told>>>, file: String, quiet: bool) -> Tell {
+    Box::new(move |told| {
+        match told {
+            _ if quiet => {}
+            Told::Step(step) => print(step, &file),
+            Told::Note(site, words) => out::line(format!("{:>5}  {:>4}  {:8} {words}", "", line(site, &file), "")),
         }
-        steps.borrow_mut().push(step.clone());
+        kept.borrow_mut().push(told.clone());
     })
+}
+
+/// The line of the script, or of a file that it imports.
+fn line(site: &Site, file: &str) -> String {
+    if site.file == file { site.line.to_string() } else { format!("{}:{}", site.file, site.line) }
 }
 
 fn print(step: &Planned, file: &str) {
     if step.number == 1 {
         out::line(" step  line  changes");
     }
-    let line = if step.site.file == file { step.site.line.to_string() } else { step.site.to_string() };
-    out::line(format!("{:>5}  {line:>4}  {:<8} {}", step.number, step.places.join(" "), step.rhai));
+    let places = step.places.join(" ");
+    out::line(format!("{:>5}  {:>4}  {places:<8} {}", step.number, line(&step.site, file), step.rhai));
     for command in &step.ip {
         out::line(format!("{:24}{command}", ""));
     }
@@ -130,16 +139,17 @@ fn features(lab: &Lab) -> Vec<Feature> {
 }
 
 /// What a plan came to.
-struct Told {
+struct Whole {
     file: String,
     steps: Vec<Planned>,
+    assumed: Vec<(Site, String)>,
     features: Vec<Feature>,
     notes: Vec<String>,
     result: std::result::Result<(), Trace>,
     sources: Sources,
 }
 
-impl Told {
+impl Whole {
     /// 0 as far as the plan goes well, 1 if the script would fail.
     fn code(&self, lab: &Lab) -> u8 {
         let Err(trace) = &self.result else { return 0 };
@@ -191,6 +201,11 @@ impl Told {
 
     fn json(&self) {
         let steps: Vec<Value> = self.steps.iter().map(value).collect();
+        let assumed: Vec<Value> = self
+            .assumed
+            .iter()
+            .map(|(site, words)| json!({ "file": site.file, "line": site.line, "what": words }))
+            .collect();
         let features: Vec<Value> =
             self.features.iter().map(|f| json!({ "name": f.name, "needs": f.needs, "here": f.works })).collect();
         let end = match &self.result {
@@ -198,7 +213,9 @@ impl Told {
             Err(trace) if trace.error.code == Code::Untold => json!({ "unknown": report::json(trace) }),
             Err(trace) => json!({ "error": report::json(trace) }),
         };
-        out::json(&json!({ "plan": self.file, "steps": steps, "features": features, "notes": self.notes, "end": end }));
+        out::json(
+            &json!({ "plan": self.file, "steps": steps, "assumed": assumed, "features": features, "notes": self.notes, "end": end }),
+        );
     }
 }
 

@@ -3,17 +3,19 @@
 use std::collections::BTreeSet;
 
 use super::Lab;
+use super::objects::NsId;
 use crate::action::text::Names;
 use crate::action::{Action, After, Change, Failure, Subject};
 use crate::diag::{Code, Diagnostic, Result, Site};
 use crate::kernel::link::LinkKey;
+use crate::kernel::process::ProcessKey;
 use crate::kernel::space::NetnsCookie;
 
 /// What a planned lab does otherwise.
 pub struct Plan {
     /// The namespaces that stand for those of the machine, its host's among them.
     there: BTreeSet<NetnsCookie>,
-    tell: Box<dyn FnMut(&Planned)>,
+    tell: Tell,
     count: usize,
     needed: BTreeSet<&'static str>,
     /// The programs that were started, by the numbers of their handles.
@@ -24,6 +26,18 @@ pub struct Plan {
     attic: Option<(NetnsCookie, u32)>,
     /// What the step that is being done was to be, and why it is only simulated.
     simulated: Option<(Action, String)>,
+}
+
+/// Gets what a plan tells, in its order.
+pub type Tell = Box<dyn FnMut(&Told)>;
+
+/// What a plan tells.
+#[derive(Debug, Clone)]
+pub enum Told {
+    /// A step.
+    Step(Planned),
+    /// Something about the script, and where.
+    Note(Site, String),
 }
 
 /// A step as it is told.
@@ -67,7 +81,7 @@ pub struct Doubt {
 
 impl Plan {
     /// A plan that has no step yet. `there` are the namespaces that stand for the machine's own; `tell` gets each step.
-    pub fn new(there: BTreeSet<NetnsCookie>, tell: Box<dyn FnMut(&Planned)>) -> Self {
+    pub fn new(there: BTreeSet<NetnsCookie>, tell: Tell) -> Self {
         Self {
             there,
             tell,
@@ -115,23 +129,21 @@ impl Plan {
             self.doubts.push(Doubt { line: site.line, program: false });
         }
         let change = asked.change();
-        self.tell(site, change, self.places(&asked, names), names, how);
-    }
-
-    fn tell(&mut self, site: &Site, change: &dyn Change, places: Vec<String>, names: &Names, how: How) {
-        self.count += 1;
-        let needs = change.needs();
-        self.needed.extend(&needs);
-        let step = Planned {
-            number: self.count,
+        self.step(Planned {
+            number: 0,
             site: site.clone(),
             rhai: change.rhai(names),
             ip: change.ip(names),
-            places,
-            needs,
+            places: self.places(&asked, names),
+            needs: change.needs(),
             how,
-        };
-        (self.tell)(&step);
+        });
+    }
+
+    fn step(&mut self, step: Planned) {
+        self.count += 1;
+        self.needed.extend(&step.needs);
+        (self.tell)(&Told::Step(Planned { number: self.count, ..step }));
     }
 
     /// What of the machine an action changes.
@@ -140,7 +152,6 @@ impl Plan {
             (Action::LinkAdd(add), _) => add.ends().map(|end| end.link.netns).collect(),
             (Action::LinkMove(a), _) => vec![a.from.netns, a.to.netns],
             (Action::NetnsDel(a), _) => vec![a.cookie],
-            (Action::ProcessStart(a), _) => vec![a.netns],
             (_, Subject::MakesLink(link) | Subject::Link(link)) => vec![link.netns],
             (_, Subject::Netns(netns, _)) => vec![netns],
             (_, Subject::MakesNetns(_)) => Vec::new(),
@@ -157,6 +168,54 @@ impl Plan {
 }
 
 impl Lab {
+    /// Tells of a program that is not run. `verb` is what the script calls. Gives back a handle.
+    ///
+    /// # Errors
+    /// `NL0116` if the namespace was deleted.
+    pub fn plan_program(&mut self, site: &Site, id: NsId, argv: &[String], verb: &str) -> Result<ProcessKey> {
+        self.may_go_on()?;
+        let netns = self.objects.netns(id)?.cookie;
+        let names = self.objects.names();
+        let line = shlex::try_join(argv.iter().map(String::as_str)).unwrap_or_else(|_| argv.join(" "));
+        let background = if verb == "start" { " &" } else { "" };
+        let (handle, ip) = (names.handle(netns), format!("{}{line}{background}", names.exec(netns)));
+        let place = names.netns(netns).to_owned();
+        let Some(plan) = &mut self.plan else { return Ok(ProcessKey { pid: 0, start: 0 }) };
+        plan.step(Planned {
+            number: 0,
+            site: site.clone(),
+            rhai: format!("{handle}.{verb}({line:?})"),
+            ip: vec![ip],
+            places: if plan.stands_in(netns) { vec![place] } else { Vec::new() },
+            needs: Vec::new(),
+            how: How::NotRun,
+        });
+        plan.doubts.push(Doubt { line: site.line, program: true });
+        plan.programs.push(format!("`{line}` of line {}", site.line));
+        // No process has a negative number.
+        Ok(ProcessKey { pid: i32::try_from(plan.programs.len()).map_or(0, |n| -n), start: 0 })
+    }
+
+    /// What a handle of a program that is not run stands for.
+    pub fn planned_program(&self, program: ProcessKey) -> String {
+        let index = usize::try_from(-i64::from(program.pid) - 1).ok();
+        let programs = self.plan.as_ref().map(|plan| &plan.programs);
+        index.and_then(|index| programs?.get(index).cloned()).unwrap_or_default()
+    }
+
+    /// Tells that a program would be ended.
+    pub fn plan_stop(&mut self, site: &Site, program: ProcessKey) {
+        let what = self.planned_program(program);
+        self.plan_note(site, format!("ends the program {what}"));
+    }
+
+    /// Tells something about the script.
+    pub fn plan_note(&mut self, site: &Site, words: String) {
+        if let Some(plan) = &mut self.plan {
+            (plan.tell)(&Told::Note(site.clone(), words));
+        }
+    }
+
     /// Goes on after a step that this kernel cannot do, if the lab is only planned: a wire stands for a link, and of other things
     /// nothing is done.
     pub(super) fn simulate(&mut self, failure: Failure) -> std::result::Result<After, Failure> {

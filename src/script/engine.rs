@@ -13,7 +13,7 @@ use super::raise::{ScriptError, raise, site, wrong};
 use super::session::Shared;
 use super::topology::Library;
 use super::values::{Cable, Link, Ns, Of, PortValue, Program, Subnet, kind};
-use super::{attempt, expect};
+use super::{attempt, expect, planned};
 use crate::diag::{Code, Diagnostic, nearest};
 use crate::lab::objects::HOST;
 
@@ -218,7 +218,8 @@ fn property(
         let this = args[0].flatten_clone();
         let mut session = session.borrow_mut();
         let here = site(&session, &ctx);
-        let result = run(&mut Call { session: &mut session, site: here.clone(), function, this, args: Vec::new() });
+        let mut call = Call { session: &mut session, site: here.clone(), function, this, args: Vec::new() };
+        let result = planned::run(&mut call, run);
         result.map_err(|e| raise(&mut session, e, here, ctx.call_position()))
     });
 }
@@ -231,6 +232,14 @@ fn call(
     name: &'static str,
     mut args: Vec<Dynamic>,
 ) -> Result<Dynamic, ScriptError> {
+    let passed = {
+        let mut session = session.borrow_mut();
+        let here = site(&session, ctx);
+        planned::pass(&mut session, ctx, here, name, &args)
+    };
+    if let Some(result) = passed {
+        return result;
+    }
     let fits = |f: &Function, n: usize| !f.is_property() && (f.arity.0..=f.arity.1).contains(&n);
     let of_receiver = args.first().and_then(Of::value);
     let method = function::named(name).find(|f| Some(f.of) == of_receiver && fits(f, args.len() - 1));
@@ -247,7 +256,7 @@ fn call(
     let this = if function.of == Of::Free { Dynamic::UNIT } else { args.remove(0) };
     let mut session = session.borrow_mut();
     let here = site(&session, ctx);
-    let result = run(&mut Call { session: &mut session, site: here.clone(), function, this, args });
+    let result = planned::run(&mut Call { session: &mut session, site: here.clone(), function, this, args }, run);
     result.map_err(|e| {
         // A run that is asked to end must not be held up by a `try` in the script.
         if matches!(e.code, Code::Interrupted | Code::Timeout) {

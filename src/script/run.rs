@@ -1,18 +1,20 @@
 //! Running a script: understood first, then checked, then run on a lab.
 
 use std::path::Path;
+use std::rc::Rc;
 use std::time::Instant;
 
 use rhai::{AST, Dynamic, Engine, EvalAltResult, Scope};
 
-use super::check;
 use super::engine::{args_value, build};
 use super::error::{Trace, homes, trace};
 use super::import::{Folder, Imports};
 use super::parse::{open_comment, parse};
 use super::raise::raise;
 use super::session::{Session, Shared};
+use super::unknown::{self, Unknowns};
 use super::values::Ns;
+use super::{check, planned};
 use crate::diag::{Code, Diagnostic, Site};
 use crate::kernel::signal::Stop;
 use crate::lab::Lab;
@@ -24,6 +26,7 @@ pub struct Script {
     ast: AST,
     file: String,
     session: Shared,
+    folder: Rc<Folder>,
     args: Vec<String>,
 }
 
@@ -46,7 +49,7 @@ impl Script {
         ast.set_source(file);
         session.borrow_mut().homes = homes(&ast, file);
         check::script(&engine, &ast, file, &shown, &folder)?;
-        Ok(Self { engine, ast, file: file.into(), session, args: args.to_vec() })
+        Ok(Self { engine, ast, file: file.into(), session, folder, args: args.to_vec() })
     }
 
     /// Runs it on a lab, which comes back in any case.
@@ -67,7 +70,14 @@ impl Script {
                 let place = trace(&session, &error, &self.file, &self.ast);
                 Trace { error: place.error.site.map_or(why.clone(), |site| why.at(site)), calls: place.calls }
             }
-            _ => trace(&session, &error, &self.file, &self.ast),
+            _ => {
+                let mut told = trace(&session, &error, &self.file, &self.ast);
+                let doubtful = || planned::doubtful(session.lab.as_ref()?, &told.error);
+                if let Some(end) = unknown::ending(&session, &error).or_else(doubtful) {
+                    told.error = told.error.site.clone().map_or(end.clone(), |site| end.at(site));
+                }
+                told
+            }
         });
         let lab = session.lab.take();
         drop(session);
@@ -78,6 +88,26 @@ impl Script {
             // It was put there above, and nothing takes it.
             None => unreachable!("the lab of a running script is gone"),
         }
+    }
+
+    /// Plans it on a lab that knows that it is only planned: what only a run can tell is a value of its own, and ends the plan
+    /// with `NL0303` where the script decides by it. `print` gets what the script prints.
+    pub fn plan(
+        mut self,
+        lab: Lab,
+        stop: &Stop,
+        deadline: Option<Instant>,
+        print: fn(&str),
+    ) -> (Lab, Result<(), Trace>) {
+        let imported = self.folder.scripts();
+        self.session.borrow_mut().unknowns = Some(Unknowns::of(imported.iter().chain([&self.ast])));
+        unknown::register(&mut self.engine, &self.session);
+        let session = self.session.clone();
+        self.engine.on_print(move |text| {
+            let shown = session.borrow_mut().unknowns.as_mut().map(|unknowns| unknowns.print(text));
+            print(&shown.unwrap_or_else(|| text.to_owned()));
+        });
+        self.run(lab, stop, deadline)
     }
 
     fn evaluate(&self) -> Result<(), Box<EvalAltResult>> {
