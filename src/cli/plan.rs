@@ -77,7 +77,7 @@ fn inside(args: &Args, found: Found, script: Script, machine: Machine, timeout: 
     let new = NewLab { name, file: found.file.clone(), script: found.text, args: args.args.clone(), verify: false };
     let mut lab = Lab::create(new, Store::open()?, stop.clone())?;
     let told = Rc::new(RefCell::new(Vec::new()));
-    lab.plan = Some(Plan::new(standing.there.clone(), listener(told.clone(), found.file.clone(), args.json)));
+    lab.plan = Some(Plan::new(&standing, listener(told.clone(), found.file.clone(), args.json)));
     lab.force = args.force;
     lab.deadline = timeout.map(|t| Instant::now() + t);
     let deadline = lab.deadline;

@@ -1,20 +1,26 @@
 //! A lab that is only planned: it works on stand-ins, each step is told, and what this kernel lacks is simulated.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+
+use serde_json::Map;
 
 use super::Lab;
 use super::objects::NsId;
+use super::stand_in::Standing;
 use crate::action::text::Names;
 use crate::action::{Action, After, Change, Failure, Subject};
 use crate::diag::{Code, Diagnostic, Result, Site};
 use crate::kernel::link::LinkKey;
 use crate::kernel::process::ProcessKey;
 use crate::kernel::space::NetnsCookie;
+use crate::probe::state::link::{Info, LinkState};
 
 /// What a planned lab does otherwise.
 pub struct Plan {
     /// The namespaces that stand for those of the machine, its host's among them.
     there: BTreeSet<NetnsCookie>,
+    /// The kinds of links that wires stand for, by where they were at first; empty for a card.
+    kinds: HashMap<LinkKey, String>,
     tell: Tell,
     count: usize,
     needed: BTreeSet<&'static str>,
@@ -80,10 +86,11 @@ pub struct Doubt {
 }
 
 impl Plan {
-    /// A plan that has no step yet. `there` are the namespaces that stand for the machine's own; `tell` gets each step.
-    pub fn new(there: BTreeSet<NetnsCookie>, tell: Tell) -> Self {
+    /// A plan that has no step yet, on what stands for the machine; `tell` gets each step.
+    pub fn new(standing: &Standing, tell: Tell) -> Self {
         Self {
-            there,
+            there: standing.there.clone(),
+            kinds: standing.kinds.clone(),
             tell,
             count: 0,
             needed: BTreeSet::new(),
@@ -209,11 +216,38 @@ impl Lab {
         self.plan_note(site, format!("ends the program {what}"));
     }
 
+    /// Tells that the steps after the first `kept` ones have been taken back.
+    pub fn plan_take_back(&mut self, site: &Site, kept: Option<usize>) {
+        let count = self.plan.as_ref().map_or(0, Plan::count);
+        match kept {
+            Some(kept) if kept + 1 == count => self.plan_note(site, format!("step {count} is taken back")),
+            Some(kept) if kept < count => self.plan_note(site, format!("steps {}-{count} are taken back", kept + 1)),
+            _ => {}
+        }
+    }
+
     /// Tells something about the script.
     pub fn plan_note(&mut self, site: &Site, words: String) {
         if let Some(plan) = &mut self.plan {
             (plan.tell)(&Told::Note(site.clone(), words));
         }
+    }
+
+    /// The kind of the link of the machine that a wire stands for.
+    pub(super) fn stood_for(&self, link: LinkKey) -> Option<&str> {
+        let kinds = &self.plan.as_ref()?.kinds;
+        let found = self.objects.link_by_key(link).and_then(|id| self.objects.link(id).ok());
+        kinds.get(&found.map_or(link, |object| object.birth)).map(String::as_str)
+    }
+
+    /// Shows what stands for a link of the machine as that is.
+    pub fn as_on_the_machine(&self, netns: NetnsCookie, link: &mut LinkState) {
+        let Some(kind) = self.stood_for(LinkKey { netns, index: link.ifindex }) else { return };
+        let kind = Some(kind.to_owned()).filter(|kind| !kind.is_empty());
+        let infos = link.linkinfo.take().unwrap_or_default();
+        let is_port = infos.info_slave_kind.is_some();
+        link.linkinfo = (kind.is_some() || is_port).then(|| Info { info_kind: kind, info_data: Map::new(), ..infos });
+        (link.link, link.link_index, link.link_netnsid) = (None, None, None);
     }
 
     /// Goes on after a step that this kernel cannot do, if the lab is only planned: a wire stands for a link, and of other things

@@ -46,7 +46,7 @@ pub(super) fn run(c: &mut Call<'_>, run: Run) -> Result<Dynamic> {
         (Of::Program, property) => {
             let program = c.program()?.0;
             let what = c.look()?.planned_program(program);
-            Ok(ask(c, format!("the {property} of the program {what}")))
+            Ok(ask(c, format!("`{property}` of the program {what}")))
         }
         (Of::Free, "needs") => needs(c),
         (Of::Free, "sleep") => {
@@ -75,27 +75,28 @@ pub(super) fn pass(
     let is = |arg: Option<&Dynamic>| arg.is_some_and(|arg| arg.is::<Unknown>());
     if name == "expect" && is(args.first()) {
         let text = args.get(1).filter(|text| text.is_string()).map(ToString::to_string);
-        let what = text.map_or_else(|| unknown.0.to_string(), |text| format!("\"{text}\", by {}", unknown.0));
+        let what =
+            text.map_or_else(|| unknown.0.to_string(), |text| format!("\"{text}\", which depends on {}", unknown.0));
         if let Ok(lab) = session.lab() {
             lab.plan_note(&site, format!("taken to hold: {what}"));
         }
         return Some(Ok(Dynamic::UNIT));
     }
-    if is(args.first()) && name != "fail" || LOOKING.contains(&name) {
+    if LOOKING.contains(&name) {
         return Some(unknown::follow(session, unknown, ctx.call_position()));
     }
     session.unknowns.as_mut().map(|unknowns| Err(unknowns.end(unknown, ctx.call_position())))
 }
 
 fn ask(c: &mut Call<'_>, what: String) -> Dynamic {
-    let line = c.site.line;
-    c.session.unknowns.as_mut().map_or(Dynamic::UNIT, |unknowns| unknowns.ask(format!("{what} in line {line}")))
+    c.session.unknowns.as_mut().map_or(Dynamic::UNIT, |unknowns| unknowns.ask(what))
 }
 
 fn exec(c: &mut Call<'_>) -> Result<Dynamic> {
     let (id, argv, site) = (c.netns()?, argv(&c.args[0])?, c.site.clone());
     c.look()?.plan_program(&site, id, &argv, "exec")?;
-    Ok(ask(c, format!("the program `{}`", argv.join(" "))))
+    let line = site.line;
+    Ok(ask(c, format!("the program `{}` of line {line}", argv.join(" "))))
 }
 
 fn start(c: &mut Call<'_>) -> Result<Dynamic> {
@@ -123,9 +124,10 @@ fn needs(c: &mut Call<'_>) -> Result<Dynamic> {
 /// Probes inside of the sandbox. An answer counts, and silence where whoever should answer is in the sandbox; but neither after
 /// something was not done as a run would do it.
 fn probe(c: &mut Call<'_>, run: Run) -> Result<Dynamic> {
-    let what = match c.args.first() {
-        Some(to) if c.function.name != "pingall" => format!("the {} of {}", c.function.name, words(c, to)),
-        _ => c.function.name.to_owned(),
+    let line = c.site.line;
+    let what = match (c.function.name, c.args.first()) {
+        ("pingall", _) | (_, None) => format!("the pingall in line {line}"),
+        (name, Some(to)) => format!("the {name} of {} in line {line}", words(c, to)),
     };
     if c.look()?.plan.as_ref().is_some_and(|plan| !plan.doubts().is_empty()) {
         return Ok(ask(c, what));
@@ -192,9 +194,9 @@ fn owners(lab: &mut Lab, address: IpAddr) -> Vec<NetnsCookie> {
 }
 
 /// The error of a script in which something was not done as a run would do it: that may be why.
-pub(super) fn doubtful(lab: &Lab, error: &Diagnostic) -> Option<Box<Diagnostic>> {
+pub(super) fn doubtful(session: &Session, error: &Diagnostic) -> Option<Box<Diagnostic>> {
     use Code as C;
-    let doubts = lab.plan.as_ref()?.doubts();
+    let doubts = session.lab.as_ref()?.plan.as_ref()?.doubts();
     let may_follow = matches!(
         error.code,
         C::NameTaken

@@ -72,9 +72,12 @@ impl Script {
             }
             _ => {
                 let mut told = trace(&session, &error, &self.file, &self.ast);
-                let doubtful = || planned::doubtful(session.lab.as_ref()?, &told.error);
+                let doubtful = || planned::doubtful(&session, &told.error);
                 if let Some(end) = unknown::ending(&session, &error).or_else(doubtful) {
                     told.error = told.error.site.clone().map_or(end.clone(), |site| end.at(site));
+                }
+                if let Some(unknowns) = &mut session.unknowns {
+                    told.error.message = unknowns.print(&told.error.message);
                 }
                 told
             }
@@ -103,10 +106,15 @@ impl Script {
         self.session.borrow_mut().unknowns = Some(Unknowns::of(imported.iter().chain([&self.ast])));
         unknown::register(&mut self.engine, &self.session);
         let session = self.session.clone();
-        self.engine.on_print(move |text| {
+        let show = move |text: &str| {
             let shown = session.borrow_mut().unknowns.as_mut().map(|unknowns| unknowns.print(text));
             print(&shown.unwrap_or_else(|| text.to_owned()));
+        };
+        self.engine.on_debug({
+            let show = show.clone();
+            move |text, _, _| show(text)
         });
+        self.engine.on_print(show);
         self.run(lab, stop, deadline)
     }
 

@@ -3,9 +3,13 @@
 use std::any::TypeId;
 use std::rc::Rc;
 
-use rhai::{AST, ASTNode, Array, Dynamic, Engine, EvalAltResult, Expr, Map, Module, NativeCallContext, Position, Stmt};
+use rhai::{
+    AST, ASTNode, Array, Dynamic, Engine, EvalAltResult, Expr, ImmutableString, Map, Module, NativeCallContext,
+    Position, Stmt,
+};
 
 use super::check::names_of_the_language;
+use super::function;
 use super::raise::ScriptError;
 use super::session::{Session, Shared};
 use crate::diag::{Code, Diagnostic};
@@ -22,14 +26,14 @@ pub struct Unknowns {
     /// The plan ends wherever one is used, since the script has something that would decide by it without a word: `try` catches
     /// the error of an `if`, `switch` takes its last case, `filter` takes it for false.
     cautious: bool,
-    /// What the plan ended at.
-    ended: Option<Unknown>,
+    /// Why the plan ended.
+    ended: Option<Box<Diagnostic>>,
     /// How many were put into texts and have not been printed.
     spilled: usize,
 }
 
-/// What stands in a text for an unknown, so that it is recognised there. No script has these characters.
-const MARK: &str = "\u{f8ff}?\u{f8ff}";
+/// What stands around an unknown in a text, so that it is recognised there. No script has these characters.
+const MARKS: (char, char) = ('\u{f8fe}', '\u{f8ff}');
 /// What is printed for it.
 const SHOWN: &str = "(only a run can tell)";
 /// The name of the type, which Rhai's own errors name.
@@ -58,7 +62,11 @@ impl Unknowns {
 
     /// Ends the plan, past every `catch` of the script.
     pub fn end(&mut self, unknown: Unknown, position: Position) -> ScriptError {
-        self.ended = Some(unknown);
+        self.end_with(told(&unknown.0), position)
+    }
+
+    fn end_with(&mut self, why: Box<Diagnostic>, position: Position) -> ScriptError {
+        self.ended = Some(why);
         EvalAltResult::ErrorTerminated(Dynamic::UNIT, position).into()
     }
 
@@ -67,10 +75,19 @@ impl Unknowns {
         if self.cautious { Err(self.end(unknown, position)) } else { Ok(Dynamic::from(unknown)) }
     }
 
-    /// A text as it is printed.
+    /// A text as it is printed, of which some may be unknown.
     pub fn print(&mut self, text: &str) -> String {
-        self.spilled = self.spilled.saturating_sub(text.matches(MARK).count());
-        text.replace(MARK, SHOWN)
+        let mut shown = String::new();
+        for (number, part) in text.split(MARKS.0).enumerate() {
+            match part.split_once(MARKS.1) {
+                Some((_, rest)) if number > 0 => {
+                    self.spilled = self.spilled.saturating_sub(1);
+                    shown.extend([SHOWN, rest]);
+                }
+                _ => shown.push_str(part),
+            }
+        }
+        shown
     }
 }
 
@@ -85,8 +102,9 @@ pub fn within(value: &Dynamic) -> Option<Unknown> {
     if let Some(map) = value.read_lock::<Map>() {
         return map.values().find_map(within);
     }
-    let is_marked = value.is_string() && value.to_string().contains(MARK);
-    is_marked.then(|| Unknown("a text with what only a run can tell".into()))
+    let text = value.read_lock::<ImmutableString>()?;
+    let (_, rest) = text.split_once(MARKS.0)?;
+    Some(Unknown(rest.split(MARKS.1).next().unwrap_or_default().into()))
 }
 
 /// Goes on with what follows from an unknown by a function that decides nothing.
@@ -103,20 +121,31 @@ pub fn follow(session: &mut Session, unknown: Unknown, position: Position) -> Re
 /// The error that a plan ends with, if it ended at an unknown: at one that was used, or at a decision of the language.
 pub fn ending(session: &Session, error: &EvalAltResult) -> Option<Box<Diagnostic>> {
     let unknowns = session.unknowns.as_ref()?;
-    let what = match &unknowns.ended {
-        Some(unknown) => unknown.0.to_string(),
-        None if is_decision(error) => match &unknowns.asked[..] {
-            [only] => only.0.to_string(),
-            all => {
-                let mut all: Vec<&str> = all.iter().map(|unknown| &*unknown.0).collect();
-                all.dedup();
-                all.join(", or on ")
-            }
-        },
-        None => return None,
-    };
-    let words = format!("the plan ends here: what follows depends on {what}, which only a run can tell");
-    Some(Diagnostic::new(Code::Untold, words))
+    if let Some(why) = &unknowns.ended {
+        return Some(why.clone());
+    }
+    if !is_decision(error) {
+        return None;
+    }
+    // Which of them it was the language does not say.
+    let mut all: Vec<&str> = unknowns.asked.iter().map(|unknown| &*unknown.0).collect();
+    all.dedup();
+    Some(told(&all.join(", or on ")))
+}
+
+fn told(what: &str) -> Box<Diagnostic> {
+    Diagnostic::new(
+        Code::Untold,
+        format!("the plan ends here: what follows depends on {what}, which only a run can tell"),
+    )
+}
+
+/// Ends the plan, past every `catch` of the script.
+pub fn end_with(session: &mut Session, why: Box<Diagnostic>, position: Position) -> ScriptError {
+    match &mut session.unknowns {
+        Some(unknowns) => unknowns.end_with(why, position),
+        None => EvalAltResult::ErrorTerminated(why.message.into(), position).into(),
+    }
 }
 
 /// Whether a bool or a number was wanted where an unknown stood.
@@ -125,10 +154,14 @@ fn is_decision(error: &EvalAltResult) -> bool {
         EvalAltResult::ErrorInFunctionCall(_, _, inner, _) | EvalAltResult::ErrorInModule(_, inner, _) => {
             is_decision(inner)
         }
-        EvalAltResult::ErrorMismatchDataType(_, is, _) | EvalAltResult::ErrorMismatchOutputType(_, is, _) => is == TYPE,
-        // Such as an index of an array.
-        EvalAltResult::ErrorIndexingType(words, _) => words.contains(TYPE),
-        EvalAltResult::ErrorFunctionNotFound(words, _) => words.contains(TYPE),
+        EvalAltResult::ErrorMismatchDataType(_, words, _)
+        | EvalAltResult::ErrorMismatchOutputType(_, words, _)
+        | EvalAltResult::ErrorIndexingType(words, _)
+        | EvalAltResult::ErrorDotExpr(words, _)
+        | EvalAltResult::ErrorFunctionNotFound(words, _) => {
+            words.contains(std::any::type_name::<Unknown>())
+                || words.split(|c: char| !c.is_alphanumeric()).any(|w| w == TYPE)
+        }
         _ => false,
     }
 }
@@ -155,28 +188,32 @@ pub fn register(engine: &mut Engine, session: &Shared) {
     let (unknown, any) = (TypeId::of::<Unknown>(), TypeId::of::<Dynamic>());
     for word in ["to_string", "to_debug"] {
         let session = session.clone();
-        engine.register_raw_fn(word, [unknown], move |_: NativeCallContext<'_>, _: &mut [&mut Dynamic]| {
+        engine.register_raw_fn(word, [unknown], move |_: NativeCallContext<'_>, args: &mut [&mut Dynamic]| {
             if let Some(unknowns) = &mut session.borrow_mut().unknowns {
                 unknowns.spilled += 1;
             }
-            Ok(Dynamic::from(MARK))
+            let what = within(args[0]).map_or_else(|| "?".into(), |unknown| unknown.0);
+            Ok(Dynamic::from(format!("{}{what}{}", MARKS.0, MARKS.1)))
         });
     }
     let mut forms: Vec<(String, Vec<TypeId>)> = vec![("index$get$".into(), vec![unknown, any])];
     for name in names_of_the_language() {
+        // Without those that change what stands before them, `x += y` is `x = x + y`, which gives an unknown.
         let is_operator = !name.starts_with(|c: char| c.is_alphanumeric() || c == '_');
-        if OWN.contains(&name.as_str()) || name.contains('$') {
+        let is_ours = function::named(&name).next().is_some();
+        if is_operator || is_ours || OWN.contains(&name.as_str()) || name.contains('$') {
             continue;
-        }
-        if is_operator || name == "contains" {
-            forms.push((name.clone(), vec![any, unknown]));
         }
         forms.extend([vec![unknown], vec![unknown, any], vec![unknown, any, any]].map(|form| (name.clone(), form)));
     }
-    for operator in ["==", "!=", "<", "<=", ">", ">=", "+", "-", "*", "/", "%", "!"] {
-        forms.push((operator.into(), vec![any, unknown]));
-        forms.push((operator.into(), vec![unknown, any]));
-        forms.push((operator.into(), vec![unknown]));
+    for operator in OPERATORS {
+        let forms_of = [vec![any, unknown], vec![unknown, any], vec![unknown]];
+        forms.extend(forms_of.map(|form| (operator.to_owned(), form)));
+    }
+    // These have a function of their own that takes anything, which would be taken before one of ours.
+    for holder in [TypeId::of::<Array>(), TypeId::of::<Map>(), TypeId::of::<ImmutableString>()] {
+        forms.push(("contains".into(), vec![holder, unknown]));
+        forms.extend(["+", "=="].map(|operator| (operator.into(), vec![holder, unknown])));
     }
     for (name, form) in forms {
         let session = session.clone();
@@ -186,6 +223,7 @@ pub fn register(engine: &mut Engine, session: &Shared) {
             follow(&mut session.borrow_mut(), unknown, ctx.call_position())
         });
     }
+    texts_and_arrays(engine, session);
     let mut module = Module::new();
     let session = session.clone();
     module.set_iter_result(unknown, move |value| {
@@ -196,5 +234,44 @@ pub fn register(engine: &mut Engine, session: &Shared) {
     engine.register_global_module(module.into());
 }
 
+/// Comparisons of values that may hold an unknown, which the language has built in.
+fn texts_and_arrays(engine: &mut Engine, session: &Shared) {
+    engine.set_fast_operators(false);
+    let (text, array) = (TypeId::of::<ImmutableString>(), TypeId::of::<Array>());
+    for (operator, form, is_equal) in
+        [("==", text, true), ("!=", text, false), ("==", array, true), ("!=", array, false)]
+    {
+        let session = session.clone();
+        let compare = move |ctx: NativeCallContext<'_>, args: &mut [&mut Dynamic]| {
+            if let Some(unknown) = args.iter().find_map(|arg| within(arg)) {
+                return follow(&mut session.borrow_mut(), unknown, ctx.call_position());
+            }
+            let (a, b) = (args[0].flatten_clone(), args[1].flatten_clone());
+            Ok(Dynamic::from(equal(&ctx, a, b)? == is_equal))
+        };
+        engine.register_raw_fn(operator, [form, form], compare);
+    }
+}
+
+/// Whether two texts or two arrays are equal.
+fn equal(ctx: &NativeCallContext<'_>, a: Dynamic, b: Dynamic) -> Result<bool, ScriptError> {
+    if a.is_string() {
+        return Ok(a.to_string() == b.to_string());
+    }
+    let (Ok(a), Ok(b)) = (a.into_array(), b.into_array()) else { return Ok(false) };
+    if a.len() != b.len() {
+        return Ok(false);
+    }
+    for (a, b) in a.into_iter().zip(b) {
+        if !ctx.call_native_fn::<bool>("==", (a, b))? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Those that give a value and change nothing.
+const OPERATORS: [&str; 18] =
+    ["==", "!=", "<", "<=", ">", ">=", "+", "-", "*", "/", "%", "**", "!", "&", "|", "^", "<<", ">>"];
 /// Functions of the language that take an unknown as they take anything.
 const OWN: [&str; 6] = ["print", "debug", "to_string", "to_debug", "type_of", "is_shared"];
