@@ -1,6 +1,7 @@
 //! `netlab plan`: what a script would do, found by running it on stand-ins in a sandbox that is thrown away.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -178,24 +179,29 @@ impl Whole {
         };
         let steps = ending::count(self.steps.len(), "step");
         out::line(format!("plan of {}: {steps}{how}, nothing was changed", self.file));
-        let on_host: Vec<usize> = self.steps.iter().filter(|s| !s.places.is_empty()).map(|s| s.number).collect();
+        let on_host: Vec<&Planned> = self.steps.iter().filter(|s| !s.places.is_empty()).collect();
         if !on_host.is_empty() {
             let (noun, verb) = if on_host.len() == 1 { ("step", "changes") } else { ("steps", "change") };
+            let numbers: Vec<usize> = on_host.iter().map(|s| s.number).collect();
+            let places: BTreeSet<&String> = on_host.iter().flat_map(|s| &s.places).collect();
+            let word = |place: &&String| if *place == "host" { "the host".into() } else { format!("`{place}`") };
+            let places: Vec<String> = places.iter().map(word).collect();
             out::line(format!(
-                "  needs root on the host: {noun} {}, which {verb} what was there before",
-                ranges(&on_host)
+                "  needs root: {noun} {} {verb} {}; without root a run changes a sandbox of its own",
+                ranges(&numbers),
+                places.join(", "),
             ));
         }
         let is_missing = |f: &&Feature| f.works == Some(false);
         let names: Vec<&str> = self.features.iter().filter(|f| !is_missing(f)).map(|f| f.name).collect();
         if !names.is_empty() {
-            out::line(format!("  needs of the kernel, which has it: {}", names.join(", ")));
+            out::line(format!("  needs the kernel's {}, which is here", names.join(", ")));
         }
         for missing in self.features.iter().filter(is_missing) {
-            out::line(format!("  needs of the kernel, which lacks it: {} ({})", missing.name, missing.needs));
+            out::line(format!("  needs the kernel's {}, which is missing here ({})", missing.name, missing.needs));
         }
         for note in &self.notes {
-            out::line(format!("  not as on this machine: {note}"));
+            out::line(format!("  otherwise than on this machine: {note}"));
         }
     }
 

@@ -5,6 +5,8 @@
 //! in a namespace without a name: it has a carrier, and there is nobody behind it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use super::proof::{Care, Picture};
@@ -16,9 +18,9 @@ use crate::kernel::space::{Kernel, NetnsCookie};
 use crate::probe::peer::peers;
 use crate::probe::state;
 use crate::snapshot::aim::Aim;
-use crate::snapshot::group::{Group, Item, attribute};
-use crate::snapshot::make;
+use crate::snapshot::group::{Group, Item, Of, attribute};
 use crate::snapshot::restore::{Lack, restore_within};
+use crate::snapshot::{make, setting};
 use crate::types::name::{LabName, NsName};
 
 /// So long it is tried to make everything as it was: a plan that lacks a little is better than one that is late.
@@ -112,7 +114,7 @@ impl Machine {
             let cookie = make_netns(&mut kernel)?;
             there.insert(cookie);
             put_name(&kernel, name, cookie, &mut notes);
-            notes.push(format!("the namespace `{name}` is empty in this plan: only root can look into it"));
+            notes.push(format!("namespace `{name}`, which is empty here: only root can look into it"));
         }
         let attic = make_netns(&mut kernel)?;
         let mut builder = Builder { kernel, attic, links: BTreeMap::new(), wires: BTreeMap::new() };
@@ -165,7 +167,7 @@ impl Builder {
                 Some(_) => {
                     wanted.retain(|(group, _)| group.link() != Some(*index));
                     scope.links.remove(index);
-                    notes.push(format!("link `{name}` is as in a new namespace"));
+                    notes.push(format!("link `{name}`, which is as in a new namespace"));
                     continue;
                 }
                 None => {}
@@ -191,6 +193,8 @@ impl Builder {
     fn make_links(&mut self) {
         let native = |wanted: &Wanted| match attribute(&wanted.items, "~kind").unwrap_or_default().as_str() {
             "veth" => wanted.peer.is_some(),
+            // Its carrier is a program, which does not run here.
+            "tun" => !has_carrier(&wanted.items),
             // One that sits on a link in another namespace would have to name that by a number of the machine's.
             kind => make::KINDS.contains(&kind) && attribute(&wanted.items, "~netnsid").is_none(),
         };
@@ -238,8 +242,7 @@ impl Builder {
             return;
         }
         wanted.made = true;
-        // `IF_OPER_UNKNOWN` and `IF_OPER_UP`: it has a carrier.
-        if matches!(attribute(&wanted.items, "~operstate").as_deref(), Some("0" | "6")) {
+        if has_carrier(&wanted.items) {
             let up = LinkSet { up: Some(true), ..LinkSet::default() };
             let socket = self.kernel.socket(far.netns);
             socket.map(|socket| socket.change_all(vec![kernel_link::set(far.index, &up)]));
@@ -263,6 +266,11 @@ impl Builder {
         }
         kinds
     }
+}
+
+/// Whether a link had a carrier (`IF_OPER_UNKNOWN` and `IF_OPER_UP` of linux/if.h).
+fn has_carrier(items: &[Item]) -> bool {
+    matches!(attribute(items, "~operstate").as_deref(), Some("0" | "6"))
 }
 
 /// The attributes of a link that a wire can have as well.
@@ -295,29 +303,40 @@ fn make_netns(kernel: &mut Kernel) -> Result<NetnsCookie> {
 fn put_name(kernel: &Kernel, name: &NsName, netns: NetnsCookie, notes: &mut Vec<String>) {
     let put = LabName::new("machine").ok().zip(kernel.fd(netns)).map(|(lab, fd)| netns::put_name(name, fd, &lab));
     if !matches!(put, Some(Ok(()))) {
-        notes.push(format!("the name `{name}` is missing in this plan"));
+        notes.push(format!("namespace `{name}`, which is missing here"));
     }
 }
 
-/// What is not as it is on the machine, in words. Of settings only the number: many belong to the machine as a whole.
+/// What is not as it is on the machine, in words. Of many settings only the number: they belong to the machine as a whole.
 fn told(spaces: &[Space], cookies: &HashMap<NetnsCookie, NetnsCookie>, lacks: &[Lack]) -> Vec<String> {
+    const FEW: usize = 3;
     let mut notes = Vec::new();
     for space in spaces {
         let place = space.names.first().map_or_else(|| HOST.to_owned(), ToString::to_string);
         let names: BTreeMap<u32, String> = space.picture.seen.names.iter().cloned().collect();
         let teller = Teller { names: &names, option: "", exec: "" };
-        let mut settings = 0;
+        let mut settings = Vec::new();
         for lack in lacks.iter().filter(|lack| cookies.get(&space.cookie) == Some(&lack.netns)) {
             for item in lack.missing.iter().filter(|item| !item.is_told()) {
+                let thing = teller.thing(&lack.group, item);
                 match &lack.group {
-                    Group::Settings(_) => settings += 1,
-                    group => notes.push(format!("{} of `{place}` is not as there", teller.thing(group, item))),
+                    Group::Settings(of) if can_be_set(*of, &item.label(), &names) => settings.push(thing),
+                    Group::Settings(_) => {}
+                    _ => notes.push(format!("{thing} in `{place}`")),
                 }
             }
         }
-        if settings > 0 {
-            notes.push(format!("{settings} settings of `{place}` cannot be as there"));
+        if settings.len() > FEW {
+            notes.push(format!("{} settings of `{place}`", settings.len()));
+        } else {
+            notes.extend(settings.into_iter().map(|setting| format!("{setting} of `{place}`")));
         }
     }
     notes
+}
+
+/// Whether somebody could have set a setting: some only tell what the kernel chose.
+fn can_be_set(of: Of, name: &str, names: &BTreeMap<u32, String>) -> bool {
+    let path = setting::path(of, name, names);
+    path.and_then(|path| fs::metadata(path).ok()).is_none_or(|file| file.permissions().mode() & 0o222 != 0)
 }

@@ -82,7 +82,16 @@ impl Script {
                 told
             }
         });
-        let lab = session.lab.take();
+        let spilled = session.unknowns.as_ref().and_then(Unknowns::spilled);
+        let mut lab = session.lab.take();
+        if let (Some(line), Some(lab), Ok(())) = (spilled, &mut lab, &result) {
+            // The language looks into texts by itself, so nobody knows what was decided by this one.
+            let site = Site { file: self.file.clone(), line, column: 1 };
+            lab.plan_note(
+                &site,
+                "what only a run can tell is in a text here; what follows from that text is a guess".into(),
+            );
+        }
         drop(session);
         // The process ends soon, and to take an engine apart costs as much as to build it.
         std::mem::forget(self);

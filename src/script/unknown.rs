@@ -28,8 +28,8 @@ pub struct Unknowns {
     cautious: bool,
     /// Why the plan ended.
     ended: Option<Box<Diagnostic>>,
-    /// How many were put into texts and have not been printed.
-    spilled: usize,
+    /// How many were put into texts and have not been printed, and the line of the last.
+    spilled: (usize, usize),
 }
 
 /// What stands around an unknown in a text, so that it is recognised there. No script has these characters.
@@ -55,9 +55,9 @@ impl Unknowns {
         Dynamic::from(unknown)
     }
 
-    /// Whether texts hold something unknown that was not only printed.
-    pub fn has_spilled(&self) -> bool {
-        self.spilled > 0
+    /// The line in which something unknown came into a text that was not only printed.
+    pub fn spilled(&self) -> Option<usize> {
+        (self.spilled.0 > 0).then_some(self.spilled.1)
     }
 
     /// Ends the plan, past every `catch` of the script.
@@ -81,7 +81,7 @@ impl Unknowns {
         for (number, part) in text.split(MARKS.0).enumerate() {
             match part.split_once(MARKS.1) {
                 Some((_, rest)) if number > 0 => {
-                    self.spilled = self.spilled.saturating_sub(1);
+                    self.spilled.0 = self.spilled.0.saturating_sub(1);
                     shown.extend([SHOWN, rest]);
                 }
                 _ => shown.push_str(part),
@@ -188,9 +188,9 @@ pub fn register(engine: &mut Engine, session: &Shared) {
     let (unknown, any) = (TypeId::of::<Unknown>(), TypeId::of::<Dynamic>());
     for word in ["to_string", "to_debug"] {
         let session = session.clone();
-        engine.register_raw_fn(word, [unknown], move |_: NativeCallContext<'_>, args: &mut [&mut Dynamic]| {
+        engine.register_raw_fn(word, [unknown], move |ctx: NativeCallContext<'_>, args: &mut [&mut Dynamic]| {
             if let Some(unknowns) = &mut session.borrow_mut().unknowns {
-                unknowns.spilled += 1;
+                unknowns.spilled = (unknowns.spilled.0 + 1, ctx.call_position().line().unwrap_or(0));
             }
             let what = within(args[0]).map_or_else(|| "?".into(), |unknown| unknown.0);
             Ok(Dynamic::from(format!("{}{what}{}", MARKS.0, MARKS.1)))
