@@ -34,6 +34,11 @@ impl Names {
         self.netns.get(&netns).map_or("host", String::as_str)
     }
 
+    /// The name as iproute2 takes it behind `netns`, where the host is the namespace of the first process.
+    pub fn target(&self, netns: NetnsCookie) -> &str {
+        self.netns.get(&netns).map_or("1", String::as_str)
+    }
+
     /// `ip` or `ip -n NAME`.
     pub fn ip(&self, netns: NetnsCookie) -> String {
         self.tool("ip", netns)

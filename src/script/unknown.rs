@@ -39,8 +39,8 @@ const SHOWN: &str = "(only a run can tell)";
 /// The name of the type, which Rhai's own errors name.
 const TYPE: &str = "unknown";
 /// Methods of arrays and maps that take whatever is not `true` for false.
-const DECIDING: [&str; 12] =
-    ["all", "drain", "extract", "filter", "find", "find_map", "index_of", "retain", "some", "sort", "sort_by", "split"];
+const DECIDING: [&str; 10] =
+    ["all", "drain", "filter", "find", "find_map", "index_of", "retain", "some", "sort", "sort_by"];
 
 impl Unknowns {
     /// For a script, with the files that it imports.
@@ -200,7 +200,7 @@ pub fn register(engine: &mut Engine, session: &Shared) {
     for name in names_of_the_language() {
         // Without those that change what stands before them, `x += y` is `x = x + y`, which gives an unknown.
         let is_operator = !name.starts_with(|c: char| c.is_alphanumeric() || c == '_');
-        let is_ours = function::named(&name).next().is_some();
+        let is_ours = function::named(&name).any(|f| !f.is_property());
         if is_operator || is_ours || OWN.contains(&name.as_str()) || name.contains('$') {
             continue;
         }
