@@ -15,7 +15,7 @@ use crate::journal::store::Store;
 use crate::kernel::relay;
 use crate::kernel::signal::Stop;
 use crate::lab::Lab;
-use crate::lab::open::NewLab;
+use crate::lab::open::{NewLab, is_privileged};
 use crate::lab::plan::{How, Plan, Planned, Tell, Told};
 use crate::lab::stand_in::Machine;
 use crate::probe::feature::{self, Feature};
@@ -61,13 +61,21 @@ pub fn run(args: Args) -> Result<u8> {
         Ok(script) => script,
         Err(trace) => return Ok(run::fail(&trace, &sources, args.json)),
     };
-    let machine = Machine::look()?;
-    let end = sandbox::throw_away(|_| settle(inside(&args, found, script, machine, timeout), args.json, false));
+    let (machine, as_root) = (Machine::look()?, is_privileged());
+    let end =
+        sandbox::throw_away(|_| settle(inside(&args, found, script, machine, as_root, timeout), args.json, false));
     end.map(relay::die_as).map_err(obstacle::refused)
 }
 
 /// Plans it on the machine that this process is in, which nobody else uses.
-fn inside(args: &Args, found: Found, script: Script, machine: Machine, timeout: Option<Duration>) -> Result<u8> {
+fn inside(
+    args: &Args,
+    found: Found,
+    script: Script,
+    machine: Machine,
+    as_root: bool,
+    timeout: Option<Duration>,
+) -> Result<u8> {
     let sources = Sources::new(&found.file, &found.text);
     let stop = Stop::on_signals().map_err(|e| {
         Diagnostic::new(Code::Environment, "cannot catch signals").kernel(KernelError::from_io("sigaction", &e))
@@ -78,7 +86,7 @@ fn inside(args: &Args, found: Found, script: Script, machine: Machine, timeout: 
     let new = NewLab { name, file: found.file.clone(), script: found.text, args: args.args.clone(), verify: false };
     let mut lab = Lab::create(new, Store::open()?, stop.clone())?;
     let told = Rc::new(RefCell::new(Vec::new()));
-    lab.plan = Some(Plan::new(&standing, listener(told.clone(), found.file.clone(), args.json)));
+    lab.plan = Some(Plan::new(&standing, as_root, listener(told.clone(), found.file.clone(), args.json)));
     lab.force = args.force;
     lab.deadline = timeout.map(|t| Instant::now() + t);
     let deadline = lab.deadline;

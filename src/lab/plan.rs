@@ -21,6 +21,8 @@ pub struct Plan {
     there: BTreeSet<NetnsCookie>,
     /// The kinds of links that wires stand for, by where they were at first; empty for a card.
     kinds: HashMap<LinkKey, String>,
+    /// Whether the run would have all rights on the machine, which nobody has in a sandbox.
+    as_root: bool,
     tell: Tell,
     count: usize,
     needed: BTreeSet<&'static str>,
@@ -86,11 +88,12 @@ pub struct Doubt {
 }
 
 impl Plan {
-    /// A plan that has no step yet, on what stands for the machine; `tell` gets each step.
-    pub fn new(standing: &Standing, tell: Tell) -> Self {
+    /// A plan that has no step yet, of a run by root or somebody else, on what stands for the machine; `tell` gets each step.
+    pub fn new(standing: &Standing, as_root: bool, tell: Tell) -> Self {
         Self {
             there: standing.there.clone(),
             kinds: standing.kinds.clone(),
+            as_root,
             tell,
             count: 0,
             needed: BTreeSet::new(),
@@ -254,7 +257,10 @@ impl Lab {
     /// nothing is done.
     pub(super) fn simulate(&mut self, failure: Failure) -> std::result::Result<After, Failure> {
         let Some((_, step)) = self.steps.last() else { return Err(failure) };
-        if self.plan.is_none() || !is_lack(&failure.error) {
+        let Some(plan) = &self.plan else { return Err(failure) };
+        // There is one of it, which a sandbox does not have.
+        let is_machines = plan.as_root && matches!(step.action, Action::SysctlSet(_)) && is_forbidden(&failure.error);
+        if !is_machines && !is_lack(&failure.error) {
             return Err(failure);
         }
         let asked = step.action.clone();
@@ -299,6 +305,11 @@ impl Lab {
         }
         Ok(LinkKey { netns, index: last + 1 })
     }
+}
+
+/// Whether a setting may only be read here.
+fn is_forbidden(error: &Diagnostic) -> bool {
+    error.kernel.as_ref().is_some_and(|kernel| matches!(kernel.errno, libc::EACCES | libc::EPERM | libc::EROFS))
 }
 
 /// Whether it is the kernel that lacks something, and not the script that is wrong.
