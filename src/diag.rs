@@ -195,6 +195,8 @@ pub enum Code {
     ExpectFailed = 301,
     /// A probe could not be made at all.
     ProbeFailed = 302,
+    /// A plan ends: what follows depends on what only a run can tell.
+    Untold = 303,
 
     /// This kernel lacks a feature.
     NoFeature = 401,

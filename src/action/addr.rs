@@ -45,6 +45,10 @@ impl Change for AddrAdd {
         Ok(vec![Touch::Addrs(self.link)])
     }
 
+    fn needs(&self) -> Vec<&'static str> {
+        self.addr.addr.addr().is_ipv6().then_some("ipv6").into_iter().collect()
+    }
+
     fn subject(&self) -> Subject {
         Subject::Link(self.link)
     }

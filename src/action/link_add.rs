@@ -8,7 +8,7 @@ use super::text::{Names, opt};
 use super::{After, Change, Context, Failure, Subject, Undone, failed};
 use crate::diag::{Code, Diagnostic, KernelError, Result};
 use crate::kernel::addr::AddrSpec;
-use crate::kernel::link::bridge::{PortOptions, PortVlan};
+use crate::kernel::link::bridge::{BridgeOptions, PortOptions, PortVlan};
 use crate::kernel::link::kind::LinkKind;
 use crate::kernel::link::{self, LinkEnd, LinkKey, LinkSet};
 use crate::kernel::netlink::Request;
@@ -16,6 +16,7 @@ use crate::kernel::space::NetnsCookie;
 use crate::kernel::tun;
 use crate::probe::state::link::LinkState;
 use crate::snapshot::scope::Touch;
+use crate::types::name::IfName;
 
 /// A link is made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +54,36 @@ impl LinkAdd {
     /// The end that is the main half of the message, then the peer.
     pub fn ends(&self) -> impl Iterator<Item = &NewEnd> {
         std::iter::once(&self.end).chain(self.peer.as_deref())
+    }
+
+    /// What can stand for it in a plan, on a kernel that cannot make it: the same without what few kernels have, and at last a
+    /// wire of its name to `far`.
+    pub fn stand_ins(&self, far: LinkKey) -> [Self; 2] {
+        let plain = |end: &NewEnd| NewEnd { port: PortOptions::default(), vlans: Vec::new(), ..end.clone() };
+        let (end, peer) = (plain(&self.end), self.peer.as_ref().map(|peer| Box::new(plain(peer))));
+        let kind = match &self.kind {
+            LinkKind::Bridge(_) => LinkKind::Bridge(BridgeOptions::default()),
+            kind => kind.clone(),
+        };
+        let far_end = LinkEnd {
+            netns: far.netns,
+            name: IfName::placeholder(far.index),
+            index: far.index,
+            mac: None,
+            mtu: self.end.link.mtu,
+            master: None,
+            group: None,
+            up: true,
+        };
+        let far_end = NewEnd {
+            link: far_end,
+            addrs: Vec::new(),
+            port: PortOptions::default(),
+            vlans: Vec::new(),
+            master_name: None,
+        };
+        let wire = Self { kind: LinkKind::Veth, end: end.clone(), peer: Some(Box::new(far_end)) };
+        [Self { kind, end, peer }, wire]
     }
 
     /// The same link as it would be made now; an ifindex or a name that something else took in the meantime is an error.
@@ -123,6 +154,18 @@ impl Change for LinkAdd {
         self.ends().map(|end| end.link.netns).chain(self.kind.parent().map(|parent| parent.netns)).collect()
     }
 
+    fn needs(&self) -> Vec<&'static str> {
+        let mut needs = vec![self.kind.name()];
+        if let LinkKind::Bridge(options) = &self.kind {
+            needs.extend(port::needs(options));
+        }
+        for end in self.ends() {
+            needs.extend((!end.vlans.is_empty()).then_some("bridge-vlan-filtering"));
+            needs.extend(end.addrs.iter().any(|a| a.addr.addr().is_ipv6()).then_some("ipv6"));
+        }
+        needs
+    }
+
     fn ip(&self, names: &Names) -> Vec<String> {
         let mut lines = vec![self.add_line(names)];
         for end in self.ends() {
@@ -165,23 +208,23 @@ impl LinkAdd {
         }
         let mut line = format!("{} link add", names.ip(via));
         if let (Some(parent), false) = (self.kind.parent(), matches!(self.kind, LinkKind::Vxlan(_))) {
-            opt(&mut line, "link", Some(format!("if{}", parent.index)));
+            opt(&mut line, "link", Some(names.link(parent)));
         }
         opt(&mut line, "name", Some(&end.name));
         opt(&mut line, "address", end.mac);
         opt(&mut line, "mtu", end.mtu);
         if via != own {
-            opt(&mut line, "netns", Some(names.netns(own)));
+            opt(&mut line, "netns", Some(names.target(own)));
         }
         line.push_str(" type ");
         line.push_str(self.kind.name());
-        kind_words(&mut line, &self.kind);
+        kind_words(&mut line, &self.kind, names);
         if let Some(peer) = &self.peer {
             opt(&mut line, "peer name", Some(&peer.link.name));
             opt(&mut line, "address", peer.link.mac);
             opt(&mut line, "mtu", peer.link.mtu);
             if peer.link.netns != via {
-                opt(&mut line, "netns", Some(names.netns(peer.link.netns)));
+                opt(&mut line, "netns", Some(names.target(peer.link.netns)));
             }
         }
         line
@@ -210,7 +253,7 @@ fn end_lines(end: &NewEnd, names: &Names) -> Vec<String> {
     lines
 }
 
-fn kind_words(line: &mut String, kind: &LinkKind) {
+fn kind_words(line: &mut String, kind: &LinkKind, names: &Names) {
     match kind {
         LinkKind::Vlan { id, ad, .. } => {
             if *ad {
@@ -230,7 +273,7 @@ fn kind_words(line: &mut String, kind: &LinkKind) {
             opt(line, "local", o.local);
             opt(line, "remote", o.remote);
             opt(line, "group", o.group);
-            opt(line, "dev", o.dev.map(|d| format!("if{}", d.index)));
+            opt(line, "dev", o.dev.map(|d| names.link(d)));
             opt(line, "dstport", o.dstport);
             opt(line, "ttl", o.ttl);
             if let Some(learning) = o.learning {

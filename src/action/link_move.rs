@@ -70,11 +70,7 @@ impl Change for LinkMove {
     }
 
     fn ip(&self, names: &Names) -> Vec<String> {
-        let target = match names.netns(self.to.netns) {
-            "host" => "1".into(),
-            name => name.to_owned(),
-        };
-        vec![format!("{} link set {} netns {target}", names.ip(self.from.netns), self.dev)]
+        vec![format!("{} link set {} netns {}", names.ip(self.from.netns), self.dev, names.target(self.to.netns))]
     }
 
     fn by_hand(&self, names: &Names) -> Vec<String> {

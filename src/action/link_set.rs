@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::port::bridge_words;
+use super::port::{bridge_words, needs};
 use super::text::{Names, on, opt};
 use super::{After, Change, Context, Failure, Subject, failed};
 use crate::diag::{Code, Diagnostic, KernelError, Result};
@@ -87,6 +87,10 @@ impl Change for LinkChange {
 
     fn subject(&self) -> Subject {
         Subject::Link(self.link)
+    }
+
+    fn needs(&self) -> Vec<&'static str> {
+        self.bridge.iter().flat_map(needs).collect()
     }
 
     fn ip(&self, names: &Names) -> Vec<String> {

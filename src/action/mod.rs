@@ -108,6 +108,11 @@ pub trait Change {
         }
     }
 
+    /// The features of the kernel that it needs beyond namespaces and IPv4, by the names in [`crate::probe::feature`].
+    fn needs(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
+
     /// The same as commands of iproute2.
     fn ip(&self, names: &Names) -> Vec<String>;
 

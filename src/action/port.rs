@@ -80,6 +80,10 @@ impl Change for VlanAdd {
         Ok(vec![Touch::Port(self.link, Vec::new())])
     }
 
+    fn needs(&self) -> Vec<&'static str> {
+        vec!["bridge-vlan-filtering"]
+    }
+
     fn subject(&self) -> Subject {
         Subject::Link(self.link)
     }
@@ -228,4 +232,10 @@ pub fn bridge_words(line: &mut String, o: &BridgeOptions) {
     opt(line, "max_age", o.max_age);
     opt(line, "ageing_time", o.ageing_time);
     opt(line, "group_fwd_mask", o.group_fwd_mask);
+}
+
+/// The features that options of a bridge need.
+pub(super) fn needs(options: &BridgeOptions) -> Vec<&'static str> {
+    let is_on = [("bridge-stp", options.stp_state), ("bridge-vlan-filtering", options.vlan_filtering)];
+    is_on.into_iter().filter(|(_, on)| *on == Some(true)).map(|(name, _)| name).collect()
 }

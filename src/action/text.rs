@@ -3,12 +3,14 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 
+use crate::kernel::link::LinkKey;
 use crate::kernel::space::NetnsCookie;
 
-/// The names of the namespaces that actions mention by cookie.
+/// The names of the namespaces that actions mention by cookie, and of the links that they mention by ifindex.
 #[derive(Debug, Clone, Default)]
 pub struct Names {
     netns: HashMap<NetnsCookie, String>,
+    links: HashMap<LinkKey, String>,
 }
 
 impl Names {
@@ -17,9 +19,24 @@ impl Names {
         self.netns.insert(netns, name.into());
     }
 
+    /// Learns the name of a link.
+    pub fn insert_link(&mut self, link: LinkKey, name: impl Into<String>) {
+        self.links.insert(link, name.into());
+    }
+
+    /// The name of a link; one that nobody has named is told by its ifindex, which iproute2 takes as well.
+    pub fn link(&self, link: LinkKey) -> String {
+        self.links.get(&link).cloned().unwrap_or_else(|| format!("if{}", link.index))
+    }
+
     /// The name for a sentence; `host` for the namespace that the lab works in.
     pub fn netns(&self, netns: NetnsCookie) -> &str {
         self.netns.get(&netns).map_or("host", String::as_str)
+    }
+
+    /// The name as iproute2 takes it behind `netns`, where the host is the namespace of the first process.
+    pub fn target(&self, netns: NetnsCookie) -> &str {
+        self.netns.get(&netns).map_or("1", String::as_str)
     }
 
     /// `ip` or `ip -n NAME`.

@@ -13,6 +13,7 @@ pub mod list;
 pub mod netns;
 pub mod out;
 pub mod place;
+pub mod plan;
 pub mod recover;
 pub mod run;
 pub mod shell;
@@ -46,6 +47,8 @@ pub struct Cli {
 enum Command {
     /// Run a script; on any failure everything is rolled back.
     Run(run::Args),
+    /// Say what a script would change, step by step; nothing is touched.
+    Plan(plan::Args),
     /// Undo a finished run, exactly.
     Down(down::Args),
     /// List the labs that are up, and runs that died.
@@ -125,6 +128,7 @@ impl Command {
     fn run(self) -> Result<u8> {
         match self {
             Command::Run(args) => run::run(args),
+            Command::Plan(args) => plan::run(args),
             Command::Down(args) => down::run(args),
             Command::List(args) => list::run(args),
             Command::Recover(args) => recover::run(args),
@@ -143,6 +147,7 @@ impl Command {
     fn json(&self) -> bool {
         match self {
             Command::Run(args) => args.json,
+            Command::Plan(args) => args.json,
             Command::Down(args) => args.json,
             Command::List(args) => args.json,
             Command::Recover(args) => args.json,

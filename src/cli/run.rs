@@ -141,15 +141,19 @@ fn go(args: &Args, found: Found, name: LabName, script: Script, timeout: Option<
     }
 }
 
-struct Found {
-    file: String,
-    stem: String,
-    text: String,
-    folder: PathBuf,
+/// A script that was found.
+pub(super) struct Found {
+    /// What errors call it.
+    pub(super) file: String,
+    /// Its name without the ending.
+    pub(super) stem: String,
+    pub(super) text: String,
+    /// Where it may import from.
+    pub(super) folder: PathBuf,
 }
 
 /// A file, or a lab that comes with netlab.
-fn find(file: &str) -> Result<Found> {
+pub(super) fn find(file: &str) -> Result<Found> {
     let path = Path::new(file);
     let stem = path.file_stem().map_or_else(String::new, |s| s.to_string_lossy().into_owned());
     let unreadable = |e: &std::io::Error| {
@@ -192,7 +196,8 @@ fn find(file: &str) -> Result<Found> {
     }
 }
 
-fn limit(seconds: f64) -> Result<Duration> {
+/// A time limit.
+pub(super) fn limit(seconds: f64) -> Result<Duration> {
     Duration::try_from_secs_f64(seconds).ok().filter(|t| !t.is_zero()).ok_or_else(|| {
         Diagnostic::new(Code::Usage, format!("--timeout {seconds} is no time: give seconds, more than 0"))
     })
@@ -294,7 +299,7 @@ fn roll_back(mut lab: Lab, trace: &Trace, sources: &Sources, args: &Args) -> u8 
 }
 
 /// A script that cannot be begun: whatever is wrong with it, nothing has been touched.
-fn fail(trace: &Trace, sources: &Sources, json: bool) -> u8 {
+pub(super) fn fail(trace: &Trace, sources: &Sources, json: bool) -> u8 {
     show(trace, sources, json);
     match trace.error.code.exit_code() {
         1 => 2,

@@ -6,7 +6,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
@@ -36,11 +36,20 @@ const NSFS_MAGIC: i64 = 0x6e73_6673;
 pub fn within<T: Send>(netns: BorrowedFd<'_>, f: impl FnOnce() -> T + Send) -> io::Result<T> {
     thread::scope(|scope| {
         let inside = scope.spawn(|| {
-            setns(netns, CloneFlags::CLONE_NEWNET)?;
+            // An ordinary user may not even enter the one that he is in.
+            if !is_here(netns) {
+                setns(netns, CloneFlags::CLONE_NEWNET)?;
+            }
             Ok(f())
         });
         inside.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
+}
+
+/// Whether the calling thread is in a namespace.
+fn is_here(netns: BorrowedFd<'_>) -> bool {
+    let Ok(there) = nix::sys::stat::fstat(netns) else { return false };
+    fs::metadata("/proc/thread-self/ns/net").is_ok_and(|here| (here.dev(), here.ino()) == (there.st_dev, there.st_ino))
 }
 
 /// Runs `f` on a thread inside a namespace with mounts of its own, as `ip netns exec` does: with the namespace's /sys, and

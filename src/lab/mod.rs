@@ -13,6 +13,7 @@ pub mod netns;
 pub mod objects;
 pub mod open;
 pub mod permissions;
+pub mod plan;
 pub mod port;
 pub mod program;
 pub mod proof;
@@ -20,6 +21,7 @@ pub mod recover;
 pub mod refuse;
 pub mod rollback;
 pub mod route;
+pub mod stand_in;
 pub mod told;
 mod turn;
 mod watch;
@@ -44,6 +46,7 @@ use crate::types::name::LabName;
 use self::losses::{Loss, losses};
 use self::objects::Objects;
 use self::permissions::Permissions;
+use self::plan::Plan;
 
 /// Told of each step after it is done, with what the kernel dropped along with it; for the lines that `run` prints.
 pub type Listener = Box<dyn FnMut(&Site, &Action, &[Loss], &Names)>;
@@ -62,6 +65,8 @@ pub struct Lab {
     pub force: bool,
     /// What the script may do.
     pub permissions: Permissions,
+    /// What is done otherwise if it is only planned.
+    pub plan: Option<Plan>,
     kernel: Kernel,
     holders: Holders,
     store: Store,
@@ -106,6 +111,7 @@ impl Lab {
             Step { site: site.clone(), action, seen: watch.seen.clone(), after: After::Nothing, phase: Phase::Started };
         self.steps.push((seq, step));
         let result = if effect::fails_now() { Err(injected()) } else { self.apply_last() };
+        let result = result.or_else(|failure| self.simulate(failure));
         match result.and_then(|after| self.left(after, &watch.seen).map_err(Failure::partial)) {
             Ok(after) => {
                 self.log.write(&Record::Done { seq, after: after.clone() })?;
@@ -115,6 +121,9 @@ impl Lab {
                     self.objects.done(&step.action, site);
                     if let Some(listener) = &mut self.listener {
                         listener(site, &step.action, &losses(&step.after), self.objects.names());
+                    }
+                    if let Some(plan) = &mut self.plan {
+                        plan.done(site, &step.action, self.objects.names());
                     }
                 }
                 Ok(())

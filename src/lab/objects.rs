@@ -370,6 +370,7 @@ impl Objects {
 
     fn push(&mut self, link: LinkObject) -> LinkId {
         let id = LinkId(self.links.len());
+        self.names.insert_link(link.key(), link.name());
         self.by_key.insert(link.key(), id);
         self.links.push(link);
         id
@@ -378,6 +379,7 @@ impl Objects {
     fn shift(&mut self, from: LinkKey, to: Spot) {
         if let Some(id) = self.by_key.get(&from).copied() {
             self.by_key.insert(to.key, id);
+            self.names.insert_link(to.key, &to.name);
             self.links[id.0].spots.push(to);
         }
     }
@@ -396,6 +398,7 @@ impl Objects {
     fn unshift(&mut self, from: LinkKey, to: LinkKey, name: &str) {
         if let Some(id) = self.by_key.remove(&from) {
             self.by_key.insert(to, id);
+            self.names.insert_link(to, name);
             self.links[id.0].spots = vec![Spot { key: to, name: name.into() }];
         }
     }

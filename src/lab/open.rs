@@ -90,6 +90,7 @@ impl Lab {
             deadline: None,
             force: false,
             permissions: Permissions::default(),
+            plan: None,
             kernel,
             holders: store.holders(),
             store,

@@ -168,7 +168,9 @@ impl Lab {
         let message = link::get(socket, key.index).map_err(|e| {
             Diagnostic::new(Code::NoSuchLink, format!("link `{name}` is gone: somebody else deleted it")).kernel(e)
         })?;
-        Ok(LinkState::new(&message))
+        let mut state = LinkState::new(&message);
+        self.as_on_the_machine(key.netns, &mut state);
+        Ok(state)
     }
 
     pub(crate) fn context_socket(&mut self, netns: NetnsCookie) -> Result<&mut crate::kernel::netlink::Socket> {

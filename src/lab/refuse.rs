@@ -129,7 +129,11 @@ impl Lab {
     fn items(&mut self, key: LinkKey) -> Result<Vec<Item>> {
         let links =
             link::dump(self.context_socket(key.netns)?).map_err(|e| crate::action::failed("list the links", e))?;
-        Ok(links.iter().find(|l| link::index(l) == key.index).map(link::items).unwrap_or_default())
+        let mut items = links.iter().find(|l| link::index(l) == key.index).map(link::items).unwrap_or_default();
+        if let Some(kind) = self.stood_for(key) {
+            items.iter_mut().filter(|i| i.label() == "~kind").for_each(|item| *item = Item::named("~kind", kind));
+        }
+        Ok(items)
     }
 
     fn carries_default(&mut self, key: LinkKey) -> Result<bool> {

@@ -15,7 +15,7 @@ pub struct Obstacle {
 }
 
 /// The error for a sandbox that the kernel refused.
-pub(super) fn refused(error: KernelError) -> Box<Diagnostic> {
+pub fn refused(error: KernelError) -> Box<Diagnostic> {
     let Obstacle { cause, help } = behind(&error);
     Diagnostic::new(Code::Environment, format!("a sandbox cannot be made here: {cause}")).help(help).kernel(error)
 }

@@ -6,6 +6,7 @@ use super::error::words;
 use super::raise::{ScriptError, raise};
 use super::session::Shared;
 use crate::diag::{Code, Diagnostic, Site};
+use crate::lab::plan::Plan;
 
 /// Teaches the engine the word.
 ///
@@ -35,10 +36,10 @@ fn run(
         line: position.line().unwrap_or(0),
         column: position.position().unwrap_or(1),
     };
-    let point = {
+    let (point, planned) = {
         let mut session = session.borrow_mut();
         match session.lab() {
-            Ok(lab) => lab.savepoint(),
+            Ok(lab) => (lab.savepoint(), lab.plan.as_ref().map(Plan::count)),
             Err(error) => return Err(raise(&mut session, error, here, position)),
         }
     };
@@ -55,6 +56,7 @@ fn run(
         Err(error) => {
             let undoing = lab.rollback(point);
             lab.release(point);
+            lab.plan_take_back(&here, planned);
             match undoing.leftovers.first() {
                 None => Err(error),
                 Some(leftover) => {

@@ -4,17 +4,17 @@ use std::any::TypeId;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use rhai::{Dynamic, Engine, EvalAltResult, ImmutableString, Map, Module, NativeCallContext};
+use rhai::{Dynamic, Engine, EvalAltResult, ImmutableString, Map, Module, NativeCallContext, Position};
 
 use super::args::Call;
 use super::function::{self, Form, Function};
 use super::import::{Folder, Imports};
 use super::raise::{ScriptError, raise, site, wrong};
-use super::session::Shared;
+use super::session::{Session, Shared};
 use super::topology::Library;
 use super::values::{Cable, Link, Ns, Of, PortValue, Program, Subnet, kind};
-use super::{attempt, expect};
-use crate::diag::{Code, Diagnostic, nearest};
+use super::{attempt, expect, planned, unknown};
+use crate::diag::{Code, Diagnostic, Site, nearest};
 use crate::lab::objects::HOST;
 
 /// The most operations of a script: some minutes of pure computing.
@@ -125,7 +125,7 @@ fn equality<T: Clone + PartialEq + 'static>(engine: &mut Engine) {
 fn text_of(session: &Shared, value: &Dynamic) -> String {
     let value = value.flatten_clone();
     let mut session = session.borrow_mut();
-    let link = |session: &mut super::session::Session, id| {
+    let link = |session: &mut Session, id| {
         let name = session.lab().ok().and_then(|lab| Some(lab.objects.link(id).ok()?.name().to_owned()));
         name.unwrap_or_else(|| "a link that is gone".into())
     };
@@ -170,7 +170,7 @@ fn index(
             })
         }
     };
-    result.map_err(|e| raise(&mut session, e, here, ctx.call_position()))
+    result.map_err(|e| fail(&mut session, e, here, ctx.call_position()))
 }
 
 fn functions(engine: &mut Engine, session: &Shared) {
@@ -218,8 +218,9 @@ fn property(
         let this = args[0].flatten_clone();
         let mut session = session.borrow_mut();
         let here = site(&session, &ctx);
-        let result = run(&mut Call { session: &mut session, site: here.clone(), function, this, args: Vec::new() });
-        result.map_err(|e| raise(&mut session, e, here, ctx.call_position()))
+        let mut call = Call { session: &mut session, site: here.clone(), function, this, args: Vec::new() };
+        let result = planned::run(&mut call, run);
+        result.map_err(|e| fail(&mut session, e, here, ctx.call_position()))
     });
 }
 
@@ -231,6 +232,14 @@ fn call(
     name: &'static str,
     mut args: Vec<Dynamic>,
 ) -> Result<Dynamic, ScriptError> {
+    let passed = {
+        let mut session = session.borrow_mut();
+        let here = site(&session, ctx);
+        planned::pass(&mut session, ctx, here, name, &args)
+    };
+    if let Some(result) = passed {
+        return result;
+    }
     let fits = |f: &Function, n: usize| !f.is_property() && (f.arity.0..=f.arity.1).contains(&n);
     let of_receiver = args.first().and_then(Of::value);
     let method = function::named(name).find(|f| Some(f.of) == of_receiver && fits(f, args.len() - 1));
@@ -247,14 +256,20 @@ fn call(
     let this = if function.of == Of::Free { Dynamic::UNIT } else { args.remove(0) };
     let mut session = session.borrow_mut();
     let here = site(&session, ctx);
-    let result = run(&mut Call { session: &mut session, site: here.clone(), function, this, args });
-    result.map_err(|e| {
-        // A run that is asked to end must not be held up by a `try` in the script.
-        if matches!(e.code, Code::Interrupted | Code::Timeout) {
-            return EvalAltResult::ErrorTerminated(e.message.into(), ctx.call_position()).into();
-        }
-        raise(&mut session, e, here, ctx.call_position())
-    })
+    let result = planned::run(&mut Call { session: &mut session, site: here.clone(), function, this, args }, run);
+    result.map_err(|e| fail(&mut session, e, here, ctx.call_position()))
+}
+
+/// An error of one of our functions as the script gets it.
+fn fail(session: &mut Session, error: Box<Diagnostic>, here: Site, position: Position) -> ScriptError {
+    // A run that is asked to end must not be held up by a `try` in the script; nor a plan that can tell no more.
+    if matches!(error.code, Code::Interrupted | Code::Timeout) {
+        return EvalAltResult::ErrorTerminated(error.message.into(), position).into();
+    }
+    match planned::doubtful(session, &error) {
+        Some(end) => unknown::end_with(session, end, position),
+        None => raise(session, error, here, position),
+    }
 }
 
 /// The error for one of our functions on the wrong thing, or with the wrong number of arguments.

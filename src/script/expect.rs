@@ -96,7 +96,8 @@ pub(super) fn negate(mut probe: Map) -> Map {
     probe
 }
 
-fn need(name: &str) -> Result<()> {
+/// The error for a feature that this kernel lacks, or that is none.
+pub(super) fn need(name: &str) -> Result<()> {
     if let Some(feature) = feature::has(name) {
         return feature.require();
     }

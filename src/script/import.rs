@@ -58,6 +58,11 @@ impl Folder {
         Ok(ast)
     }
 
+    /// All files that have been read.
+    pub(super) fn scripts(&self) -> Vec<AST> {
+        self.understood.borrow().values().cloned().collect()
+    }
+
     fn read(&self, engine: &Engine, path: &str, file: &Path) -> Result<AST, Trace> {
         let name = self.name(file);
         let text = std::fs::read_to_string(file).map_err(|e| {

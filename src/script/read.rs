@@ -275,7 +275,9 @@ pub(super) fn links(lab: &mut Lab, id: NsId) -> Result<Vec<LinkState>> {
     let cookie = lab.objects.netns(id)?.cookie;
     lab.kernel().find(cookie);
     let socket = lab.kernel().socket(cookie).ok_or_else(|| crate::action::gone(cookie))?;
-    state::link::read(socket).map_err(unreadable)
+    let mut links = state::link::read(socket).map_err(unreadable)?;
+    links.iter_mut().for_each(|link| lab.as_on_the_machine(cookie, link));
+    Ok(links)
 }
 
 fn addrs_of(lab: &mut Lab, key: LinkKey) -> Result<Vec<state::addr::AddrState>> {

@@ -1,18 +1,20 @@
 //! Running a script: understood first, then checked, then run on a lab.
 
 use std::path::Path;
+use std::rc::Rc;
 use std::time::Instant;
 
 use rhai::{AST, Dynamic, Engine, EvalAltResult, Scope};
 
-use super::check;
 use super::engine::{args_value, build};
 use super::error::{Trace, homes, trace};
 use super::import::{Folder, Imports};
 use super::parse::{open_comment, parse};
 use super::raise::raise;
 use super::session::{Session, Shared};
+use super::unknown::{self, Unknowns};
 use super::values::Ns;
+use super::{check, planned};
 use crate::diag::{Code, Diagnostic, Site};
 use crate::kernel::signal::Stop;
 use crate::lab::Lab;
@@ -24,6 +26,7 @@ pub struct Script {
     ast: AST,
     file: String,
     session: Shared,
+    folder: Rc<Folder>,
     args: Vec<String>,
 }
 
@@ -46,7 +49,7 @@ impl Script {
         ast.set_source(file);
         session.borrow_mut().homes = homes(&ast, file);
         check::script(&engine, &ast, file, &shown, &folder)?;
-        Ok(Self { engine, ast, file: file.into(), session, args: args.to_vec() })
+        Ok(Self { engine, ast, file: file.into(), session, folder, args: args.to_vec() })
     }
 
     /// Runs it on a lab, which comes back in any case.
@@ -67,9 +70,28 @@ impl Script {
                 let place = trace(&session, &error, &self.file, &self.ast);
                 Trace { error: place.error.site.map_or(why.clone(), |site| why.at(site)), calls: place.calls }
             }
-            _ => trace(&session, &error, &self.file, &self.ast),
+            _ => {
+                let mut told = trace(&session, &error, &self.file, &self.ast);
+                let doubtful = || planned::doubtful(&session, &told.error);
+                if let Some(end) = unknown::ending(&session, &error).or_else(doubtful) {
+                    told.error = told.error.site.clone().map_or(end.clone(), |site| end.at(site));
+                }
+                if let Some(unknowns) = &mut session.unknowns {
+                    told.error.message = unknowns.print(&told.error.message);
+                }
+                told
+            }
         });
-        let lab = session.lab.take();
+        let spilled = session.unknowns.as_ref().and_then(Unknowns::spilled);
+        let mut lab = session.lab.take();
+        if let (Some(line), Some(lab), Ok(())) = (spilled, &mut lab, &result) {
+            // The language looks into texts by itself, so nobody knows what was decided by this one.
+            let site = Site { file: self.file.clone(), line, column: 1 };
+            lab.plan_note(
+                &site,
+                "what only a run can tell is in a text here; what follows from that text is a guess".into(),
+            );
+        }
         drop(session);
         // The process ends soon, and to take an engine apart costs as much as to build it.
         std::mem::forget(self);
@@ -78,6 +100,31 @@ impl Script {
             // It was put there above, and nothing takes it.
             None => unreachable!("the lab of a running script is gone"),
         }
+    }
+
+    /// Plans it on a lab that knows that it is only planned: what only a run can tell is a value of its own, and ends the plan
+    /// with `NL0303` where the script decides by it. `print` gets what the script prints.
+    pub fn plan(
+        mut self,
+        lab: Lab,
+        stop: &Stop,
+        deadline: Option<Instant>,
+        print: fn(&str),
+    ) -> (Lab, Result<(), Trace>) {
+        let imported = self.folder.scripts();
+        self.session.borrow_mut().unknowns = Some(Unknowns::of(imported.iter().chain([&self.ast])));
+        unknown::register(&mut self.engine, &self.session);
+        let session = self.session.clone();
+        let show = move |text: &str| {
+            let shown = session.borrow_mut().unknowns.as_mut().map(|unknowns| unknowns.print(text));
+            print(&shown.unwrap_or_else(|| text.to_owned()));
+        };
+        self.engine.on_debug({
+            let show = show.clone();
+            move |text, _, _| show(text)
+        });
+        self.engine.on_print(show);
+        self.run(lab, stop, deadline)
     }
 
     fn evaluate(&self) -> Result<(), Box<EvalAltResult>> {

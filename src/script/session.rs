@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use super::error::Homes;
+use super::unknown::Unknowns;
 use crate::diag::{Code, Diagnostic, Result, Site};
 use crate::lab::Lab;
 
@@ -20,6 +21,8 @@ pub struct Session {
     pub changed: Option<Instant>,
     /// Which file each function of the script and of what it imports stands in.
     pub homes: Homes,
+    /// What only a run can tell, if this is a plan.
+    pub unknowns: Option<Unknowns>,
     /// Servers that run as long as the script.
     pub servers: Vec<Box<dyn std::any::Any>>,
 }
@@ -36,6 +39,7 @@ impl Session {
             outer: None,
             changed: None,
             homes: Homes::new(),
+            unknowns: None,
             servers: Vec::new(),
         }))
     }

@@ -53,6 +53,10 @@ pub fn read_all(kernel: &mut Kernel, scope: &mut Scope) -> Result<Snapshot, Kern
         let routes = route::dump(socket)?;
         scope.groups.extend(routes.iter().filter(|r| !route::is_derived(r)).map(|r| Group::Routes(route::key(r))));
     }
+    if scope.tables.contains(&Table::Nexthops) {
+        // Likewise.
+        scope.nexthops.extend(nexthop::dump(socket)?.iter().map(nexthop::id));
+    }
     if scope.tables.contains(&Table::Rules) {
         scope.groups.extend(rule::dump(socket)?.iter().map(rule::group));
     }

@@ -52,11 +52,20 @@ impl Lack {
 /// # Errors
 /// The kernel's answer to a dump.
 pub fn restore(aims: &[Aim], kernel: &mut Kernel) -> Result<Vec<Lack>, KernelError> {
+    restore_within(PATIENCE, aims, kernel)
+}
+
+/// The same, with as much patience as is said.
+///
+/// # Errors
+/// As [`restore`].
+pub fn restore_within(patience: Duration, aims: &[Aim], kernel: &mut Kernel) -> Result<Vec<Lack>, KernelError> {
     // When something last changed: a machine with much to do is slow, and not stuck.
     let mut start = Instant::now();
     // A namespace that is gone took all along that was in it.
     let aims: Vec<&Aim> = aims.iter().filter(|aim| kernel.find(aim.scope.netns)).collect();
-    let mut work = Work { aims: &aims, kernel, errors: BTreeMap::new(), put_back: put_back(&aims), unmade: false };
+    let put_back = put_back(&aims);
+    let mut work = Work { aims: &aims, kernel, patience, errors: BTreeMap::new(), put_back, unmade: false };
     let mut last: Option<Vec<Print>> = None;
     loop {
         let lacks = work.lacks()?;
@@ -68,7 +77,7 @@ pub fn restore(aims: &[Aim], kernel: &mut Kernel) -> Result<Vec<Lack>, KernelErr
         if last.as_ref().is_some_and(|last| *last != print && print.len() < last.len()) {
             start = Instant::now();
         }
-        if start.elapsed() > PATIENCE || (is_stale && start.elapsed() > PATIENCE / 5) {
+        if start.elapsed() > patience || (is_stale && start.elapsed() > patience / 5) {
             return Ok(lacks);
         }
         if print.is_empty() || is_stale {
@@ -85,6 +94,7 @@ pub fn restore(aims: &[Aim], kernel: &mut Kernel) -> Result<Vec<Lack>, KernelErr
 pub(super) struct Work<'a> {
     aims: &'a [&'a Aim],
     pub(super) kernel: &'a mut Kernel,
+    patience: Duration,
     errors: BTreeMap<(NetnsCookie, Group), KernelError>,
     /// The addresses that are put back, which are not back before the search for duplicates has ended.
     put_back: BTreeSet<(NetnsCookie, Group, Key)>,
@@ -380,7 +390,7 @@ impl Work<'_> {
                     still.push(aim);
                 }
             }
-            if still.is_empty() || start.elapsed() > PATIENCE / 2 {
+            if still.is_empty() || start.elapsed() > self.patience / 2 {
                 return Ok(());
             }
             waiting = still;
@@ -407,7 +417,7 @@ impl Work<'_> {
     /// Waits until no address is tentative, which takes the kernel a moment even where it does not look for duplicates.
     fn await_addresses(&mut self) -> Result<(), KernelError> {
         let start = Instant::now();
-        while self.is_searching()? && start.elapsed() < PATIENCE / 2 {
+        while self.is_searching()? && start.elapsed() < self.patience / 2 {
             std::thread::sleep(PAUSE);
         }
         Ok(())
