@@ -165,6 +165,8 @@ pub enum Code {
     Refused = 122,
     /// It could not be given back exactly, or would cut off whoever runs this; `--force` does it all the same.
     CannotComeBack = 123,
+    /// No DHCP server gave a lease.
+    NoLease = 124,
 
     /// The script does not parse.
     Parse = 201,

@@ -8,6 +8,7 @@ pub mod down;
 pub mod ending;
 pub mod exec;
 pub mod fail;
+pub mod keeper;
 pub mod labs;
 pub mod list;
 pub mod netns;
@@ -67,6 +68,9 @@ enum Command {
     Docs(docs::Args),
     /// Print the completions for a shell.
     Completions(completions::Args),
+    /// Work for a lab after its run has ended.
+    #[command(hide = true)]
+    Keeper(keeper::Args),
 }
 
 /// The whole program; gives back its exit code.
@@ -133,6 +137,7 @@ impl Command {
             Command::Doctor(args) => doctor::run(args),
             Command::Docs(args) => docs::run(args),
             Command::Completions(args) => completions::run(args),
+            Command::Keeper(args) => keeper::run(args),
         }
     }
 
@@ -147,7 +152,11 @@ impl Command {
             Command::Diff(args) => args.json,
             Command::Doctor(args) => args.json,
             Command::Docs(args) => args.json,
-            Command::Exec(_) | Command::Shell(_) | Command::Snapshot(_) | Command::Completions(_) => false,
+            Command::Exec(_)
+            | Command::Shell(_)
+            | Command::Snapshot(_)
+            | Command::Completions(_)
+            | Command::Keeper(_) => false,
         }
     }
 

@@ -2,6 +2,7 @@
 
 pub mod blame;
 mod compare;
+pub mod dhcp;
 pub mod file;
 mod give_back;
 mod give_way;
@@ -58,6 +59,10 @@ pub struct Lab {
     pub deadline: Option<Instant>,
     /// Whether it is done what cannot be taken back exactly.
     pub force: bool,
+    /// Who is told what an action wants to say while it works.
+    pub voice: Option<fn(&str)>,
+    /// The leases that it has.
+    leases: Vec<dhcp::Held>,
     kernel: Kernel,
     holders: Holders,
     store: Store,
@@ -221,7 +226,14 @@ impl Lab {
     }
 
     pub(crate) fn context(&mut self) -> Context<'_> {
-        Context { kernel: &mut self.kernel, lab: &self.header.lab, holders: &self.holders }
+        Context {
+            kernel: &mut self.kernel,
+            lab: &self.header.lab,
+            holders: &self.holders,
+            stop: &self.stop,
+            deadline: self.deadline,
+            voice: self.voice,
+        }
     }
 }
 

@@ -88,6 +88,8 @@ impl Lab {
             stop,
             deadline: None,
             force: false,
+            voice: None,
+            leases: Vec::new(),
             kernel,
             holders: store.holders(),
             store,

@@ -1,0 +1,40 @@
+//! `netlab keeper`, which nobody types: what a process of a lab does that works on after the run has ended.
+
+use serde::de::DeserializeOwned;
+
+use crate::dhcp::keep;
+use crate::diag::{Code, Diagnostic, KernelError, Result};
+
+/// The arguments of `keeper`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// What it does.
+    #[arg(value_name = "WORK")]
+    pub work: String,
+    /// What it is told, as JSON.
+    #[arg(value_name = "TOLD")]
+    pub told: String,
+}
+
+/// Works until it is ended.
+///
+/// # Errors
+/// What keeps it from its work.
+pub fn run(args: Args) -> Result<u8> {
+    let _ = nix::sys::prctl::set_name(c"netlab-dhcp");
+    // A folder that it stood in could not be unmounted.
+    let _ = nix::unistd::chdir("/");
+    let done = match args.work.as_str() {
+        "dhcp-client" => keep::run(&told(&args.told)?),
+        other => return Err(Diagnostic::new(Code::Usage, format!("there is no keeper for `{other}`"))),
+    };
+    done.map(|()| 0).map_err(|e| {
+        Diagnostic::new(Code::Environment, format!("{} cannot go on: {e}", args.work))
+            .kernel(KernelError::from_io(args.work.clone(), &e))
+    })
+}
+
+fn told<T: DeserializeOwned>(text: &str) -> Result<T> {
+    serde_json::from_str(text)
+        .map_err(|e| Diagnostic::new(Code::Usage, format!("a keeper is started by a lab, and told what to do: {e}")))
+}

@@ -1,0 +1,173 @@
+//! What keeps a lease alive after the run has ended: a process of the lab that renews it, gives the address its new time, and
+//! takes it away when the lease is lost.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use serde::{Deserialize, Serialize};
+
+use super::client::{Client, Do, Who};
+use super::exchange::{Event, Line};
+use super::lease::Lease;
+use crate::diag::KernelError;
+use crate::kernel::addr::{self, AddrSpec};
+use crate::kernel::netlink::Socket;
+use crate::kernel::probe_socket::udp_server;
+use crate::kernel::process::since_boot;
+use crate::probe::wire::random;
+
+/// The longest sleep: the clock of poll(2) stands still while the machine sleeps, that of a lease does not.
+const LONGEST: u64 = 60_000;
+/// The longest wait for an answer without a look at the signals.
+const SLICE: u64 = 100;
+
+/// What a keeper is told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Keep {
+    /// The link, in the namespace that the keeper is started in.
+    pub index: u32,
+    /// Who asks.
+    pub who: Who,
+    /// Where the lease is, and is written again whenever it changes.
+    pub file: PathBuf,
+}
+
+/// Keeps the lease until it is lost. SIGUSR1 has it renewed at once.
+///
+/// # Errors
+/// Those of reading the lease and of signals; what goes wrong with the network is tried again until the lease is over.
+pub fn run(keep: &Keep) -> io::Result<()> {
+    let lease = Lease::load(&keep.file).ok_or_else(|| io::Error::other("there is no lease to keep"))?;
+    let mut asked = SigSet::empty();
+    asked.add(Signal::SIGUSR1);
+    asked.thread_block()?;
+    let signals = SignalFd::with_flags(&asked, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
+    let mut client = Client::resume(keep.who.clone(), random() as u32, lease, since_boot());
+    // Open only while something is asked: who has a packet socket on a link is in the way of others.
+    let mut line: Option<Line> = None;
+    // What a server sends to the address would else be answered by the kernel: nobody listens there.
+    let mut _ear = None;
+    let mut todo = Vec::new();
+    loop {
+        if signals.read_signal()?.is_some() {
+            todo.extend(client.renew(since_boot()));
+        }
+        todo.extend(client.tick(since_boot()));
+        if !client.listens() && todo.is_empty() {
+            (line, _ear) = (None, None);
+            let Some(wakes) = client.wakes() else {
+                if client.lease().is_none() {
+                    return Ok(());
+                }
+                sleep(&signals, LONGEST)?;
+                continue;
+            };
+            sleep(&signals, wakes.saturating_sub(since_boot()).min(LONGEST))?;
+            continue;
+        }
+        if line.is_none() {
+            line = Line::here(keep.index, keep.who.mac).inspect_err(|e| say(&format!("{}: {e}", keep.who.dev))).ok();
+            let address = client.lease().map(|l| SocketAddr::new(IpAddr::V4(l.address), super::wire::CLIENT));
+            _ear = address.and_then(|at| udp_server(at).ok());
+        }
+        for step in todo.drain(..) {
+            carry_out(keep, step, line.as_ref());
+        }
+        let wait = client.wakes().map_or(0, |wakes| wakes.saturating_sub(since_boot()).min(SLICE));
+        match line.as_mut().map(|line| line.wait(wait, None)) {
+            Some(Ok(events)) => {
+                for event in events {
+                    if let Event::Heard(heard) = event {
+                        todo.extend(client.hear(&heard, since_boot()));
+                    }
+                }
+            }
+            // A link that is down may come up again before the lease is over.
+            Some(Err(_)) => {
+                line = None;
+                sleep(&signals, SLICE)?;
+            }
+            None => sleep(&signals, wait)?,
+        }
+    }
+}
+
+fn carry_out(keep: &Keep, step: Do, line: Option<&Line>) {
+    let result = match step {
+        Do::Say(words) => {
+            say(&words);
+            Ok(())
+        }
+        Do::Send(draft, to) => line.map_or(Ok(()), |line| line.send(&draft, to)),
+        Do::Renewed(lease) => give_time(keep, &lease).and_then(|()| lease.save(&keep.file)),
+        Do::Lost(why) => {
+            say(&format!("the lease is lost: {why}"));
+            lose(keep, why)
+        }
+        Do::Note(_) | Do::Probe(_) | Do::Bound(_) => Ok(()),
+    };
+    if let Err(error) = result {
+        say(&format!("{}: {error}", keep.who.dev));
+    }
+}
+
+/// Gives the address the time of the new lease. One that is not there any more has been taken away by somebody else.
+fn give_time(keep: &Keep, lease: &Lease) -> io::Result<()> {
+    let Some(spec) = spec(lease, since_boot()) else { return Ok(()) };
+    let mut socket = Socket::open()?;
+    if is_there(&mut socket, keep.index, &spec)? {
+        let (message, flags) = addr::refresh(keep.index, &spec);
+        socket.change(message, flags).map_err(plain)?;
+    }
+    Ok(())
+}
+
+fn lose(keep: &Keep, why: String) -> io::Result<()> {
+    let Some(mut lease) = Lease::load(&keep.file) else { return Ok(()) };
+    lease.lost = Some(why);
+    // Written first: after a kill in between the kernel ends the address by itself, as its time is over soon.
+    lease.save(&keep.file)?;
+    let Some(spec) = spec(&lease, since_boot()) else { return Ok(()) };
+    let mut socket = Socket::open()?;
+    if is_there(&mut socket, keep.index, &spec)? {
+        let (message, flags) = addr::del(keep.index, &spec);
+        socket.change(message, flags).map_err(plain)?;
+    }
+    Ok(())
+}
+
+/// The address of a lease, as it is put on the link: with the time that is left.
+pub fn spec(lease: &Lease, now: u64) -> Option<AddrSpec> {
+    let mut spec = AddrSpec::new(lease.cidr()?);
+    spec.valid_lft = lease.left(now);
+    spec.preferred_lft = spec.valid_lft;
+    Some(spec)
+}
+
+fn is_there(socket: &mut Socket, index: u32, spec: &AddrSpec) -> io::Result<bool> {
+    let all = addr::dump(socket, Some(index)).map_err(plain)?;
+    Ok(all.iter().filter_map(AddrSpec::read).any(|a| a.addr == spec.addr))
+}
+
+fn plain(error: KernelError) -> io::Error {
+    io::Error::from_raw_os_error(error.errno)
+}
+
+fn sleep(signals: &SignalFd, most: u64) -> io::Result<()> {
+    let timeout = PollTimeout::try_from(most).unwrap_or(PollTimeout::MAX);
+    match poll(&mut [PollFd::new(signals.as_fd(), PollFlags::POLLIN)], timeout) {
+        Ok(_) | Err(nix::errno::Errno::EINTR) => Ok(()),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// Into the log of the lab.
+pub(super) fn say(line: &str) {
+    use std::io::Write;
+    let _ = writeln!(io::stdout(), "{line}");
+}
