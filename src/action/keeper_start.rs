@@ -9,6 +9,7 @@ use super::process_start::{ProcessStart, printed};
 use super::text::Names;
 use super::{After, Change, Context, Failure, Subject, Undone};
 use crate::diag::{Code, Diagnostic, Result};
+use crate::kernel::link::LinkKey;
 use crate::kernel::process;
 use crate::types::name::IfName;
 
@@ -36,23 +37,35 @@ pub enum Role {
     DhcpServer {
         /// The first and the last address.
         pool: (String, String),
-        /// The file that is there once it serves.
-        ready: PathBuf,
+        /// Where it writes down who has what.
+        file: PathBuf,
+        /// The link.
+        link: LinkKey,
     },
+}
+
+impl Role {
+    fn word(&self) -> &'static str {
+        match self {
+            Role::DhcpClient => "the DHCP client",
+            Role::DhcpServer { .. } => "the DHCP server",
+        }
+    }
 }
 
 impl Change for KeeperStart {
     fn apply(&self, ctx: &mut Context<'_>) -> std::result::Result<After, Failure> {
         let after = self.process.apply(ctx)?;
-        let (After::Process(key), Role::DhcpServer { ready, .. }) = (&after, &self.role) else { return Ok(after) };
+        let After::Process(key) = &after else { return Ok(after) };
         let until = Instant::now() + PATIENCE;
-        while !ready.exists() {
+        // Before it works it would be ended by the signal that has it renew a lease, and hear no client.
+        while process::name(key.pid).is_none_or(|name| name != process::KEEPER) {
             if !process::is_alive(*key) || Instant::now() > until {
                 let error =
-                    Diagnostic::new(Code::BadProgram, format!("the DHCP server on `{}` does not begin", self.dev));
+                    Diagnostic::new(Code::BadProgram, format!("{} on `{}` does not begin", self.role.word(), self.dev));
                 return Err(Failure::partial(error.help(printed(&self.process.log))));
             }
-            std::thread::sleep(Duration::from_millis(2));
+            std::thread::sleep(Duration::from_millis(1));
         }
         Ok(after)
     }

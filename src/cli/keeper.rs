@@ -2,7 +2,7 @@
 
 use serde::de::DeserializeOwned;
 
-use crate::dhcp::keep;
+use crate::dhcp::{keep, serve};
 use crate::diag::{Code, Diagnostic, KernelError, Result};
 
 /// The arguments of `keeper`.
@@ -21,11 +21,11 @@ pub struct Args {
 /// # Errors
 /// What keeps it from its work.
 pub fn run(args: Args) -> Result<u8> {
-    let _ = nix::sys::prctl::set_name(c"netlab-dhcp");
     // A folder that it stood in could not be unmounted.
     let _ = nix::unistd::chdir("/");
     let done = match args.work.as_str() {
         "dhcp-client" => keep::run(&told(&args.told)?),
+        "dhcp-server" => serve::run(&told(&args.told)?),
         other => return Err(Diagnostic::new(Code::Usage, format!("there is no keeper for `{other}`"))),
     };
     done.map(|()| 0).map_err(|e| {

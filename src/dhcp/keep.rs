@@ -18,7 +18,7 @@ use crate::diag::KernelError;
 use crate::kernel::addr::{self, AddrSpec};
 use crate::kernel::netlink::Socket;
 use crate::kernel::probe_socket::udp_server;
-use crate::kernel::process::since_boot;
+use crate::kernel::process::{begun, since_boot};
 use crate::probe::wire::random;
 
 /// The longest sleep: the clock of poll(2) stands still while the machine sleeps, that of a lease does not.
@@ -47,6 +47,7 @@ pub fn run(keep: &Keep) -> io::Result<()> {
     asked.add(Signal::SIGUSR1);
     asked.thread_block()?;
     let signals = SignalFd::with_flags(&asked, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
+    begun();
     let mut client = Client::resume(keep.who.clone(), random() as u32, lease, since_boot());
     // Open only while something is asked: who has a packet socket on a link is in the way of others.
     let mut line: Option<Line> = None;

@@ -4,6 +4,7 @@
 
 use std::io::{self, IoSliceMut};
 use std::mem::size_of_val;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use nix::cmsg_space;
@@ -52,6 +53,14 @@ impl PacketSocket {
     /// As [`PacketSocket::arp`].
     pub fn udp(index: u32, port: u16) -> io::Result<Self> {
         Self::open(index, IP, &to_port(port))
+    }
+
+    /// One that only sends.
+    ///
+    /// # Errors
+    /// As [`PacketSocket::arp`].
+    pub fn sender(index: u32) -> io::Result<Self> {
+        Self::open(index, 0, &[])
     }
 
     fn open(index: u32, protocol: u16, filter: &[SockFilter]) -> io::Result<Self> {
@@ -117,6 +126,20 @@ impl AsFd for PacketSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
+}
+
+/// A UDP socket of the calling thread's namespace that hears what comes in on one link only, broadcasts too.
+///
+/// # Errors
+/// `ENODEV` for a link that is not there, `EADDRINUSE` if another program listens there.
+pub fn server(dev: &str, at: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::IPV4, Type::DGRAM, None)?;
+    socket.set_nonblocking(true)?;
+    // One on another link may listen on the same port.
+    socket.set_reuse_address(true)?;
+    socket.bind_device(Some(dev.as_bytes()))?;
+    socket.bind(&at.into())?;
+    Ok(socket)
 }
 
 /// A filter of the kernel's (linux/filter.h) for whole UDP datagrams in IPv4 to a port: on a busy link nothing else should

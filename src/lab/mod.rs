@@ -3,6 +3,7 @@
 pub mod blame;
 mod compare;
 pub mod dhcp;
+pub mod dhcp_server;
 pub mod file;
 mod give_back;
 mod give_way;
