@@ -2,11 +2,11 @@
 
 use std::net::Ipv4Addr;
 
-use dhcproto::v4::{DhcpOption, OptionCode};
 use serde::{Deserialize, Serialize};
 
+use super::field::{Field, Kind, WANTED};
 use super::lease::{FOR_EVER, Lease};
-use super::message::{Draft, Heard, Kind, is_host};
+use super::message::{Draft, Heard, is_host};
 use crate::types::mac::Mac;
 
 /// The pauses between one message and the next of the same kind, in milliseconds; the last is used on.
@@ -240,8 +240,8 @@ impl Client {
     pub fn conflict(&mut self, owner: Mac, now: u64) -> Vec<Do> {
         let State::Probing { lease, .. } = self.state.clone() else { return Vec::new() };
         self.pause(now + DECLINED);
-        let draft = self.draft(Kind::Decline, now).with(DhcpOption::RequestedIpAddress(lease.address));
-        let draft = draft.with(DhcpOption::ServerIdentifier(lease.server));
+        let draft = self.draft(Kind::Decline, now).with(Field::RequestedAddress(lease.address));
+        let draft = draft.with(Field::ServerIdentifier(lease.server));
         vec![
             Do::Say(format!("{} is in use by {owner}", lease.address)),
             Do::Say(format!("DHCPDECLINE of {} on {} to 255.255.255.255 port 67", lease.address, self.who.dev)),
@@ -267,8 +267,8 @@ impl Client {
             offer.since = now;
         }
         let draft = self.asking(self.draft(Kind::Request, now));
-        let draft = draft.with(DhcpOption::RequestedIpAddress(offer.address));
-        let draft = draft.with(DhcpOption::ServerIdentifier(offer.server));
+        let draft = draft.with(Field::RequestedAddress(offer.address));
+        let draft = draft.with(Field::ServerIdentifier(offer.server));
         let said = format!("DHCPREQUEST for {} on {} to 255.255.255.255 port 67", offer.address, self.who.dev);
         let note = Do::Note(offer.clone());
         self.state = State::Requesting { offer, sent: sent + 1, next: now + PAUSES[sent.min(PAUSES.len() - 1)] };
@@ -306,38 +306,25 @@ impl Client {
     }
 
     fn asking(&self, draft: Draft) -> Draft {
-        let wanted = vec![
-            OptionCode::SubnetMask,
-            OptionCode::ClasslessStaticRoute,
-            OptionCode::Router,
-            OptionCode::DomainNameServer,
-            OptionCode::DomainName,
-            OptionCode::DomainSearch,
-            OptionCode::InterfaceMtu,
-            OptionCode::AddressLeaseTime,
-            OptionCode::ServerIdentifier,
-            OptionCode::Renewal,
-            OptionCode::Rebinding,
-        ];
         draft
-            .with(DhcpOption::ParameterRequestList(wanted))
-            .with(DhcpOption::MaxMessageSize(1472))
-            .with_some(self.who.hostname.clone().map(DhcpOption::Hostname))
+            .with(Field::ParameterRequestList(WANTED.to_vec()))
+            .with(Field::MaxMessageSize(1472))
+            .with_some(self.who.hostname.clone().map(Field::Hostname))
     }
 }
 
 impl Who {
     /// A text is of type 0: it is no hardware address (RFC 2132, 9.14).
-    fn id(&self) -> Option<DhcpOption> {
+    fn id(&self) -> Option<Field> {
         let id = self.client_id.as_ref()?;
-        Some(DhcpOption::ClientIdentifier([&[0], id.as_bytes()].concat()))
+        Some(Field::ClientIdentifier([&[0], id.as_bytes()].concat()))
     }
 
     /// What gives a lease back.
     pub fn release(&self, lease: &Lease, xid: u32) -> Draft {
         Draft::request(Kind::Release, xid, self.mac)
             .ciaddr(lease.address)
-            .with(DhcpOption::ServerIdentifier(lease.server))
+            .with(Field::ServerIdentifier(lease.server))
             .with_some(self.id())
     }
 }

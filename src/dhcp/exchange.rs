@@ -5,14 +5,13 @@ use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-
 use super::client::{Client, Do, To, Who};
 use super::lease::Lease;
 use super::message::{self, Draft, Heard};
 use super::wire::{self, BROADCAST, CLIENT, End, SERVER};
 use crate::kernel::netns;
 use crate::kernel::packet::PacketSocket;
+use crate::kernel::probe_socket::wait_any;
 use crate::kernel::process::since_boot;
 use crate::types::mac::Mac;
 
@@ -62,16 +61,15 @@ impl Line {
     /// Sends a message.
     ///
     /// # Errors
-    /// Those of the socket, and `EMSGSIZE` for one with too long an option.
+    /// Those of the socket.
     pub fn send(&self, draft: &Draft, to: To) -> io::Result<()> {
-        let payload = draft.bytes().ok_or_else(|| io::Error::from_raw_os_error(libc::EMSGSIZE))?;
         let (from, mac, ip) = match to {
             To::All => (Ipv4Addr::UNSPECIFIED, BROADCAST, Ipv4Addr::BROADCAST),
             To::AllFrom(from) => (from, BROADCAST, Ipv4Addr::BROADCAST),
             To::Server { from, ip, mac } => (from, mac, ip),
         };
         let from = End { mac: self.mac, ip: from, port: CLIENT };
-        self.dhcp.send(&wire::frame(from, End { mac, ip, port: SERVER }, &payload))
+        self.dhcp.send(&wire::frame(from, End { mac, ip, port: SERVER }, &draft.bytes()))
     }
 
     /// Asks who has an address.
@@ -87,13 +85,7 @@ impl Line {
     /// # Errors
     /// `ENETDOWN` when the link went down or away.
     pub fn wait(&mut self, most: u64, address: Option<Ipv4Addr>) -> io::Result<Vec<Event>> {
-        let mut fds =
-            [PollFd::new(self.dhcp.as_fd(), PollFlags::POLLIN), PollFd::new(self.arp.as_fd(), PollFlags::POLLIN)];
-        let timeout = PollTimeout::try_from(most.min(60_000)).unwrap_or(PollTimeout::MAX);
-        match poll(&mut fds, timeout) {
-            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
-            Err(e) => return Err(e.into()),
-        }
+        wait_any(&[self.dhcp.as_fd(), self.arp.as_fd()], Duration::from_millis(most))?;
         let mut events = Vec::new();
         for _ in 0..MOST {
             let Some(frame) = self.dhcp.recv(&mut self.buffer)? else { break };

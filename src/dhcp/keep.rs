@@ -5,10 +5,8 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{SigSet, Signal};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
 use serde::{Deserialize, Serialize};
 
 use super::client::{Client, Do, Who};
@@ -17,8 +15,9 @@ use super::lease::Lease;
 use crate::diag::KernelError;
 use crate::kernel::addr::{self, AddrSpec};
 use crate::kernel::netlink::Socket;
-use crate::kernel::probe_socket::udp_server;
+use crate::kernel::probe_socket::{udp_server, wait_any};
 use crate::kernel::process::{begun, since_boot};
+use crate::kernel::signal::Nudge;
 use crate::probe::wire::random;
 
 /// The longest sleep: the clock of poll(2) stands still while the machine sleeps, that of a lease does not.
@@ -43,10 +42,7 @@ pub struct Keep {
 /// Those of reading the lease and of signals; what goes wrong with the network is tried again until the lease is over.
 pub fn run(keep: &Keep) -> io::Result<()> {
     let lease = Lease::load(&keep.file).ok_or_else(|| io::Error::other("there is no lease to keep"))?;
-    let mut asked = SigSet::empty();
-    asked.add(Signal::SIGUSR1);
-    asked.thread_block()?;
-    let signals = SignalFd::with_flags(&asked, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
+    let nudge = Nudge::catch()?;
     begun();
     let mut client = Client::resume(keep.who.clone(), random() as u32, lease, since_boot());
     // Open only while something is asked: who has a packet socket on a link is in the way of others.
@@ -55,7 +51,7 @@ pub fn run(keep: &Keep) -> io::Result<()> {
     let mut _ear = None;
     let mut todo = Vec::new();
     loop {
-        if signals.read_signal()?.is_some() {
+        if nudge.asked()? {
             todo.extend(client.renew(since_boot()));
         }
         todo.extend(client.tick(since_boot()));
@@ -65,10 +61,10 @@ pub fn run(keep: &Keep) -> io::Result<()> {
                 if client.lease().is_none() {
                     return Ok(());
                 }
-                sleep(&signals, LONGEST)?;
+                sleep(&nudge, LONGEST)?;
                 continue;
             };
-            sleep(&signals, wakes.saturating_sub(since_boot()).min(LONGEST))?;
+            sleep(&nudge, wakes.saturating_sub(since_boot()).min(LONGEST))?;
             continue;
         }
         if line.is_none() {
@@ -91,9 +87,9 @@ pub fn run(keep: &Keep) -> io::Result<()> {
             // A link that is down may come up again before the lease is over.
             Some(Err(_)) => {
                 line = None;
-                sleep(&signals, SLICE)?;
+                sleep(&nudge, SLICE)?;
             }
-            None => sleep(&signals, wait)?,
+            None => sleep(&nudge, wait)?,
         }
     }
 }
@@ -159,12 +155,8 @@ fn plain(error: KernelError) -> io::Error {
     io::Error::from_raw_os_error(error.errno)
 }
 
-fn sleep(signals: &SignalFd, most: u64) -> io::Result<()> {
-    let timeout = PollTimeout::try_from(most).unwrap_or(PollTimeout::MAX);
-    match poll(&mut [PollFd::new(signals.as_fd(), PollFlags::POLLIN)], timeout) {
-        Ok(_) | Err(nix::errno::Errno::EINTR) => Ok(()),
-        Err(e) => Err(e.into()),
-    }
+fn sleep(nudge: &Nudge, most: u64) -> io::Result<()> {
+    wait_any(&[nudge.as_fd()], Duration::from_millis(most))
 }
 
 /// Into the log of the lab.

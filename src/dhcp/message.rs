@@ -2,13 +2,14 @@
 
 use std::net::Ipv4Addr;
 
-use dhcproto::v4::{DhcpOption, DhcpOptions, Flags, Message, Opcode, OptionCode};
-use dhcproto::{Decodable, Decoder, Encodable};
-
+use super::field::{self, Field, Kind};
 use super::lease::{Options, Route};
 use crate::types::mac::Mac;
 
-pub use dhcproto::v4::MessageType as Kind;
+const REQUEST: u8 = 1;
+const REPLY: u8 = 2;
+/// The option that says where more of them are.
+const OVERLOAD: u8 = 52;
 
 /// What stands between the fixed part and the options.
 const MAGIC: [u8; 4] = [99, 130, 83, 99];
@@ -68,34 +69,31 @@ pub fn read(bytes: &[u8], from: Mac) -> Option<Heard> {
     if !is_ethernet || bytes.get(FIXED - 4..FIXED)? != MAGIC {
         return None;
     }
-    let mac = Mac::from_bytes(bytes.get(28..34)?)?;
-    let message = Message::decode(&mut Decoder::new(bytes)).ok()?;
-    let mut all = message.opts().clone();
-    // The fields for the names of a server and a file may hold options as well (RFC 2132, 9.3).
-    if let Some(DhcpOption::OptionOverload(which)) = all.get(OptionCode::OptionOverload).cloned() {
-        for (bit, field) in [(1, 108..236), (2, 44..108)] {
-            if which & bit != 0
-                && let Ok(more) = DhcpOptions::decode(&mut Decoder::new(&bytes[field]))
-            {
-                for (_, option) in more {
-                    let code = OptionCode::from(&option);
-                    if !all.contains(code) {
-                        all.insert(option);
-                    }
-                }
-            }
+    let number = |at: usize| Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
+    let mut all = field::split(&bytes[FIXED..]);
+    // The parts for the names of a file and of a server may hold options as well (RFC 2132, 9.3).
+    let overload = all.iter().find_map(|(code, value)| match Field::decode(*code, value)? {
+        Field::Overload(which) => Some(which),
+        _ => None,
+    });
+    for (bit, part) in [(1, 108..236), (2, 44..108)] {
+        if overload.is_some_and(|which| which & bit != 0) {
+            let more = field::split(&bytes[part]);
+            all.extend(more.into_iter().filter(|(code, _)| *code != OVERLOAD));
         }
     }
+    let mut fields: Vec<Field> = all.iter().filter_map(|(code, value)| Field::decode(*code, value)).collect();
+    let is_kind = |field: &Field| if let Field::MessageType(kind) = field { Some(*kind) } else { None };
     let mut heard = Heard {
-        kind: all.msg_type()?,
-        is_reply: message.opcode() == Opcode::BootReply,
+        kind: fields.iter().find_map(is_kind)?,
+        is_reply: bytes[0] == REPLY,
         from,
-        xid: message.xid(),
-        broadcast: message.flags().broadcast(),
-        mac,
-        ciaddr: message.ciaddr(),
-        yiaddr: message.yiaddr(),
-        giaddr: message.giaddr(),
+        xid: number(4)?,
+        broadcast: bytes[10] & 0x80 != 0,
+        mac: Mac::from_bytes(&bytes[28..34])?,
+        ciaddr: number(12)?.into(),
+        yiaddr: number(16)?.into(),
+        giaddr: number(24)?.into(),
         client_id: None,
         hostname: None,
         server: None,
@@ -107,33 +105,31 @@ pub fn read(bytes: &[u8], from: Mac) -> Option<Heard> {
         text: None,
         options: Options::default(),
     };
-    for (_, option) in all {
-        heard.take(option);
-    }
+    fields.drain(..).for_each(|field| heard.take(field));
     Some(heard)
 }
 
 impl Heard {
-    fn take(&mut self, option: DhcpOption) {
-        match option {
-            DhcpOption::ClientIdentifier(id) => self.client_id = Some(id).filter(|id| !id.is_empty()),
-            DhcpOption::Hostname(name) => self.hostname = domain(&name),
-            DhcpOption::ServerIdentifier(server) => self.server = Some(server).filter(|s| is_host(*s)),
-            DhcpOption::RequestedIpAddress(address) => self.requested = Some(address),
-            DhcpOption::AddressLeaseTime(seconds) => self.seconds = Some(seconds),
-            DhcpOption::Renewal(seconds) => self.t1 = Some(seconds),
-            DhcpOption::Rebinding(seconds) => self.t2 = Some(seconds),
-            DhcpOption::SubnetMask(mask) => self.len = ipnetwork::ipv4_mask_to_prefix(mask).ok(),
-            DhcpOption::Message(text) => self.text = Some(plain(&text)),
-            DhcpOption::Router(all) => self.options.routers = hosts(all),
-            DhcpOption::DomainNameServer(all) => self.options.dns = hosts(all),
-            DhcpOption::DomainName(name) => self.options.domain = domain(&name),
-            DhcpOption::DomainSearch(all) => {
-                self.options.search = all.iter().filter_map(|name| domain(&name.to_string())).collect();
+    fn take(&mut self, field: Field) {
+        match field {
+            Field::ClientIdentifier(id) => self.client_id = Some(id).filter(|id| !id.is_empty()),
+            Field::Hostname(name) => self.hostname = domain(&name),
+            Field::ServerIdentifier(server) => self.server = Some(server).filter(|s| is_host(*s)),
+            Field::RequestedAddress(address) => self.requested = Some(address),
+            Field::LeaseTime(seconds) => self.seconds = Some(seconds),
+            Field::RenewalTime(seconds) => self.t1 = Some(seconds),
+            Field::RebindingTime(seconds) => self.t2 = Some(seconds),
+            Field::SubnetMask(mask) => self.len = ipnetwork::ipv4_mask_to_prefix(mask).ok(),
+            Field::Message(text) => self.text = Some(plain(&text)),
+            Field::Router(all) => self.options.routers = hosts(all),
+            Field::DomainNameServer(all) => self.options.dns = hosts(all),
+            Field::DomainName(name) => self.options.domain = domain(&name),
+            Field::DomainSearch(all) => {
+                self.options.search = all.iter().filter_map(|name| domain(name)).collect();
             }
-            DhcpOption::InterfaceMtu(mtu) => self.options.mtu = Some(mtu).filter(|mtu| *mtu >= LEAST_MTU),
-            DhcpOption::ClasslessStaticRoute(all) => {
-                let routes = all.into_iter().filter_map(|(net, via)| route(net.network(), net.prefix_len(), via));
+            Field::InterfaceMtu(mtu) => self.options.mtu = Some(mtu).filter(|mtu| *mtu >= LEAST_MTU),
+            Field::ClasslessRoutes(all) => {
+                let routes = all.into_iter().filter(is_usable);
                 let mut kept: Vec<Route> = Vec::new();
                 for route in routes {
                     // The kernel takes one route to a destination.
@@ -163,9 +159,10 @@ fn hosts(all: Vec<Ipv4Addr>) -> Vec<Ipv4Addr> {
     kept
 }
 
-fn route(dst: Ipv4Addr, len: u8, via: Ipv4Addr) -> Option<Route> {
-    let is_own = len > 0 && !is_host(dst);
-    (!is_own && (via.is_unspecified() || is_host(via))).then_some(Route { dst, len, via })
+/// Whether a route leads to where packets can go, by way of a machine or of the link itself.
+fn is_usable(route: &Route) -> bool {
+    let leads = route.len == 0 || is_host(route.dst);
+    leads && (route.via.is_unspecified() || is_host(route.via))
 }
 
 /// A name that can stand in a resolv.conf: anything else could bring a line of its own into it.
@@ -183,72 +180,83 @@ fn plain(text: &str) -> String {
 /// A message to be sent.
 #[derive(Debug, Clone)]
 pub struct Draft {
-    message: Message,
+    op: u8,
+    xid: u32,
+    secs: u16,
+    broadcast: bool,
+    mac: Mac,
+    ciaddr: Ipv4Addr,
+    yiaddr: Ipv4Addr,
+    fields: Vec<Field>,
 }
 
 impl Draft {
     /// A client's message.
     pub fn request(kind: Kind, xid: u32, mac: Mac) -> Self {
-        Self::new(Opcode::BootRequest, kind, xid, mac)
+        Self::new(REQUEST, kind, xid, mac)
     }
 
     /// A server's answer to a message.
     pub fn reply(kind: Kind, to: &Heard) -> Self {
-        let mut draft = Self::new(Opcode::BootReply, kind, to.xid, to.mac);
-        if to.broadcast {
-            draft.message.set_flags(Flags::default().set_broadcast());
-        }
-        draft
+        Self { broadcast: to.broadcast, ..Self::new(REPLY, kind, to.xid, to.mac) }
     }
 
-    fn new(opcode: Opcode, kind: Kind, xid: u32, mac: Mac) -> Self {
+    fn new(op: u8, kind: Kind, xid: u32, mac: Mac) -> Self {
         let none = Ipv4Addr::UNSPECIFIED;
-        let mut message = Message::new_with_id(xid, none, none, none, none, &mac.bytes());
-        message.set_opcode(opcode);
-        Self { message }.with(DhcpOption::MessageType(kind))
+        let fields = vec![Field::MessageType(kind)];
+        Self { op, xid, secs: 0, broadcast: false, mac, ciaddr: none, yiaddr: none, fields }
     }
 
     /// Adds an option.
     #[must_use]
-    pub fn with(mut self, option: DhcpOption) -> Self {
-        self.message.opts_mut().insert(option);
+    pub fn with(mut self, field: Field) -> Self {
+        self.fields.push(field);
         self
     }
 
     /// Adds an option if there is one.
     #[must_use]
-    pub fn with_some(self, option: Option<DhcpOption>) -> Self {
-        match option {
-            Some(option) => self.with(option),
-            None => self,
-        }
+    pub fn with_some(mut self, field: Option<Field>) -> Self {
+        self.fields.extend(field);
+        self
     }
 
     /// The address that the client has.
     #[must_use]
     pub fn ciaddr(mut self, address: Ipv4Addr) -> Self {
-        self.message.set_ciaddr(address);
+        self.ciaddr = address;
         self
     }
 
     /// The address that the client gets.
     #[must_use]
     pub fn yiaddr(mut self, address: Ipv4Addr) -> Self {
-        self.message.set_yiaddr(address);
+        self.yiaddr = address;
         self
     }
 
     /// How long the client has been trying, in seconds.
     #[must_use]
     pub fn secs(mut self, seconds: u64) -> Self {
-        self.message.set_secs(u16::try_from(seconds).unwrap_or(u16::MAX));
+        self.secs = u16::try_from(seconds).unwrap_or(u16::MAX);
         self
     }
 
-    /// The message as bytes; too long an option is all that could keep it from being one.
-    pub fn bytes(&self) -> Option<Vec<u8>> {
-        let mut bytes = self.message.to_vec().ok()?;
+    /// The message as bytes.
+    pub fn bytes(&self) -> Vec<u8> {
+        // Ethernet, with addresses of 6 bytes; no relay has passed it on.
+        let mut bytes = vec![self.op, 1, 6, 0];
+        bytes.extend(self.xid.to_be_bytes());
+        bytes.extend(self.secs.to_be_bytes());
+        bytes.extend([if self.broadcast { 0x80 } else { 0 }, 0]);
+        bytes.extend(self.ciaddr.octets());
+        bytes.extend(self.yiaddr.octets());
+        bytes.extend([0; 8]);
+        bytes.extend(self.mac.bytes());
+        bytes.resize(FIXED - 4, 0);
+        bytes.extend(MAGIC);
+        bytes.extend(field::join(&self.fields));
         bytes.resize(bytes.len().max(LEAST), 0);
-        Some(bytes)
+        bytes
     }
 }

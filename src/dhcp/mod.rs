@@ -4,6 +4,7 @@
 
 pub mod client;
 pub mod exchange;
+pub mod field;
 pub mod keep;
 pub mod lease;
 pub mod message;
@@ -11,3 +12,6 @@ pub mod pool;
 pub mod serve;
 pub mod server;
 pub mod wire;
+
+#[cfg(test)]
+mod machine_tests;

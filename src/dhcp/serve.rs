@@ -42,17 +42,16 @@ pub fn run(config: &Config) -> io::Result<()> {
             save(&config.file, &after)?;
         }
         let Some(answer) = answer else {
-            say(&format!("{:?} from {}: no answer", heard.kind, heard.mac));
+            let words = format!("{:?}", heard.kind).to_uppercase();
+            say(&format!("DHCP{words} from {}", heard.mac));
             continue;
         };
         say(&answer.said);
         let from = End { mac: config.mac, ip: config.address, port: SERVER };
         let to = End { mac: answer.mac, ip: answer.ip, port: CLIENT };
-        let sent = answer.draft.bytes().ok_or_else(|| io::Error::from_raw_os_error(libc::EMSGSIZE));
-        let sent = sent.and_then(|payload| {
-            // Open only for this: who has a packet socket on a link is in the way of others.
-            PacketSocket::sender(config.index)?.send(&wire::frame(from, to, &payload))
-        });
+        // Open only for this: who has a packet socket on a link is in the way of others.
+        let socket = PacketSocket::sender(config.index);
+        let sent = socket.and_then(|socket| socket.send(&wire::frame(from, to, &answer.draft.bytes())));
         if let Err(error) = sent {
             say(&format!("{}: {error}", config.dev));
         }

@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
-use dhcproto::Name;
-use dhcproto::v4::DhcpOption;
 use serde::{Deserialize, Serialize};
 
+use super::field::{Field, Kind};
 use super::lease::{FOR_EVER, Options, Route};
-use super::message::{Draft, Heard, Kind};
+use super::message::{Draft, Heard};
 use super::pool::{ClientKey, Pool};
 use super::wire::BROADCAST;
 use crate::types::mac::Mac;
@@ -130,7 +129,7 @@ impl Server {
             None
         };
         if let Some(why) = why {
-            let draft = self.reply(Kind::Nak, heard).with(DhcpOption::Message(why.into()));
+            let draft = self.reply(Kind::Nak, heard).with(Field::Message(why.into()));
             let said = format!("DHCPNAK of {address} to {}: {why}", heard.mac);
             return Some(Answer { draft, mac: BROADCAST, ip: Ipv4Addr::BROADCAST, said });
         }
@@ -144,37 +143,36 @@ impl Server {
         let part = |eighths: u64| u32::try_from(u64::from(seconds) * eighths / 8).unwrap_or(FOR_EVER).max(1);
         let times = if seconds == FOR_EVER { (FOR_EVER, FOR_EVER) } else { (part(4), part(7)) };
         let draft = self.reply(kind, heard).yiaddr(address).ciaddr(heard.ciaddr);
-        let draft = draft.with(DhcpOption::AddressLeaseTime(seconds));
-        let draft = draft.with(DhcpOption::Renewal(times.0)).with(DhcpOption::Rebinding(times.1));
+        let draft = draft.with(Field::LeaseTime(seconds));
+        let draft = draft.with(Field::RenewalTime(times.0)).with(Field::RebindingTime(times.1));
         let word = if kind == Kind::Offer { "DHCPOFFER" } else { "DHCPACK" };
         self.answer(self.with_options(draft), heard, address, format!("{word} of {address} to {}", heard.mac))
     }
 
     fn reply(&self, kind: Kind, heard: &Heard) -> Draft {
-        let draft = Draft::reply(kind, heard).with(DhcpOption::ServerIdentifier(self.config.address));
+        let draft = Draft::reply(kind, heard).with(Field::ServerIdentifier(self.config.address));
         // RFC 6842: whoever names itself is told whose answer it is.
-        draft.with_some(heard.client_id.clone().map(DhcpOption::ClientIdentifier))
+        draft.with_some(heard.client_id.clone().map(Field::ClientIdentifier))
     }
 
     fn with_options(&self, draft: Draft) -> Draft {
         let options = &self.config.options;
         let host = u32::MAX.checked_shr(self.config.len.into()).unwrap_or(0);
         let some = |all: &Vec<Ipv4Addr>| Some(all.clone()).filter(|all| !all.is_empty());
-        let names: Vec<Name> = options.search.iter().filter_map(|name| Name::from_ascii(name).ok()).collect();
         let address = u32::from(self.config.address);
         draft
-            .with(DhcpOption::SubnetMask(Ipv4Addr::from(!host)))
-            .with_some((self.config.len < 31).then(|| DhcpOption::BroadcastAddr(Ipv4Addr::from(address | host))))
-            .with_some(some(&options.routers).map(DhcpOption::Router))
-            .with_some(some(&options.dns).map(DhcpOption::DomainNameServer))
-            .with_some(options.domain.clone().map(DhcpOption::DomainName))
-            .with_some((!names.is_empty()).then_some(DhcpOption::DomainSearch(names)))
-            .with_some(options.mtu.map(DhcpOption::InterfaceMtu))
+            .with(Field::SubnetMask(Ipv4Addr::from(!host)))
+            .with_some((self.config.len < 31).then(|| Field::BroadcastAddress(Ipv4Addr::from(address | host))))
+            .with_some(some(&options.routers).map(Field::Router))
+            .with_some(some(&options.dns).map(Field::DomainNameServer))
+            .with_some(options.domain.clone().map(Field::DomainName))
+            .with_some((!options.search.is_empty()).then(|| Field::DomainSearch(options.search.clone())))
+            .with_some(options.mtu.map(Field::InterfaceMtu))
             .with_some(self.routes())
     }
 
     /// Whoever takes these does not look at the routers (RFC 3442), so the default route is among them.
-    fn routes(&self) -> Option<DhcpOption> {
+    fn routes(&self) -> Option<Field> {
         let options = &self.config.options;
         if options.routes.is_empty() {
             return None;
@@ -182,9 +180,8 @@ impl Server {
         let default = options.routers.first().map(|via| Route { dst: Ipv4Addr::UNSPECIFIED, len: 0, via: *via });
         let is_default = |route: &Route| route.len == 0;
         let default = default.filter(|_| !options.routes.iter().any(is_default));
-        let all = options.routes.iter().copied().chain(default);
-        let all: Vec<_> = all.filter_map(|r| Some((ipnet::Ipv4Net::new(r.dst, r.len).ok()?, r.via))).collect();
-        Some(DhcpOption::ClasslessStaticRoute(all))
+        let all = options.routes.iter().copied().chain(default).collect();
+        Some(Field::ClasslessRoutes(all))
     }
 
     /// To whom it goes (RFC 2131, 4.1): one that has its address gets it there; one that has none cannot answer to ARP, so it

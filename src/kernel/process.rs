@@ -76,6 +76,21 @@ pub fn kill(process: ProcessKey) -> io::Result<()> {
     }
 }
 
+/// Has a process do at once what it would do later; see [`super::signal::Nudge`].
+///
+/// # Errors
+/// `EPERM`; a process that has ended is no error.
+pub fn nudge(process: ProcessKey) -> io::Result<()> {
+    if !is_alive(process) {
+        return Ok(());
+    }
+    effect::here();
+    match nix::sys::signal::kill(Pid::from_raw(process.pid), Signal::SIGUSR1) {
+        Err(nix::errno::Errno::ESRCH) | Ok(()) => Ok(()),
+        Err(e) => Err(e.into()),
+    }
+}
+
 /// Sends a signal to the process and to the group it leads.
 ///
 /// # Errors

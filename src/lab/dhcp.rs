@@ -13,7 +13,7 @@ use crate::action::{Action, After};
 use crate::dhcp::client::Who;
 use crate::dhcp::keep::{self, Keep};
 use crate::dhcp::lease::{Lease, Route};
-use crate::diag::{Code, Diagnostic, Result, Site};
+use crate::diag::{Code, Diagnostic, KernelError, Result, Site};
 use crate::kernel::link::{LinkKey, LinkSet};
 use crate::kernel::process::{self, since_boot};
 use crate::kernel::route::RouteSpec;
@@ -175,8 +175,9 @@ impl Lab {
             )
             .help(".dhcp_release() and then .dhcp() asks for a new one"));
         };
-        crate::kernel::effect::here();
-        let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(keeper.pid), nix::sys::signal::Signal::SIGUSR1);
+        process::nudge(keeper).map_err(|e| {
+            crate::action::failed("ask for more time", KernelError::from_io(format!("kill {}", keeper.pid), &e))
+        })?;
         let until = since_boot() + 5000;
         loop {
             self.may_go_on()?;
