@@ -128,7 +128,7 @@ impl Change for DhcpLease {
     }
 
     fn ip(&self, names: &Names) -> Vec<String> {
-        vec![format!("{}dhclient -v {}", names.exec(self.link.netns), self.who.dev)]
+        vec![format!("{}dhclient -v {}  # does what follows, too", names.exec(self.link.netns), self.who.dev)]
     }
 
     fn by_hand(&self, names: &Names) -> Vec<String> {

@@ -83,6 +83,13 @@ impl Lab {
         let (link, dev) = (self.objects.link(id)?.key(), self.dev(id)?);
         let state = self.link_state(id)?;
         let mac = ethernet(&dev, state.address.filter(|_| !state.loopback))?;
+        if let Some(bridge) = state.master.as_ref().filter(|_| state.is_bridge_port()) {
+            return Err(Diagnostic::new(
+                Code::AddressOnPort,
+                format!("`{dev}` is a port of `{bridge}`, and can use no address as such"),
+            )
+            .help("ask for a lease on the bridge itself"));
+        }
         if !state.up {
             self.set_link(site, id, LinkSet { up: Some(true), ..LinkSet::default() }, "set up")?;
         }
@@ -98,7 +105,9 @@ impl Lab {
             file: file.clone(),
             verbose: wants.verbose,
         };
-        self.perform(site, Action::DhcpLease(ask))?;
+        if let Err(error) = self.perform(site, Action::DhcpLease(ask)) {
+            return Err(self.silent(id, error));
+        }
         let Some(After::Lease(lease)) = self.steps.last().map(|(_, step)| step.after.clone()) else {
             return Err(Diagnostic::new(Code::Internal, "a lease was obtained, and is not there"));
         };
@@ -122,7 +131,12 @@ impl Lab {
         if wants.routes {
             held.routes = routes(&lease, link, wants.metric);
             for route in held.routes.clone() {
-                self.add_route(site, ns, route, false)?;
+                self.add_route(site, ns, route, false).map_err(|e| match e.code {
+                    Code::EntryTaken => e.help(
+                        "dhcp(#{ metric: 100 }) lets both be, and the lower metric wins; #{ routes: false } leaves routes as they are",
+                    ),
+                    _ => e,
+                })?;
             }
         }
         if let Some(text) = lease.resolv_conf().filter(|_| self.takes_dns(ns, wants.dns)) {
@@ -135,6 +149,15 @@ impl Lab {
         self.start_keeper(site, ns, &dev, Role::DhcpClient, "dhcp-client", text)?;
         self.leases.push(held);
         Ok(*lease)
+    }
+
+    /// Says more about a server that is not heard, if the link tells why.
+    fn silent(&mut self, id: LinkId, error: Box<Diagnostic>) -> Box<Diagnostic> {
+        let has_carrier = self.link_state(id).is_ok_and(|state| !state.flags.contains(&"NO-CARRIER"));
+        if error.code != Code::NoLease || has_carrier {
+            return error;
+        }
+        error.help("the link has no carrier: the other end of its wire is down, or is not there; set it up with .up()")
     }
 
     /// Starts a process of netlab's own in a namespace.
