@@ -83,12 +83,15 @@ impl Lab {
         let (link, dev) = (self.objects.link(id)?.key(), self.dev(id)?);
         let state = self.link_state(id)?;
         let mac = ethernet(&dev, state.address.filter(|_| !state.loopback))?;
-        if let Some(bridge) = state.master.as_ref().filter(|_| state.is_bridge_port()) {
+        if state.is_bridge_port() {
+            let bridge = state.master_index.and_then(|index| self.objects.link_by_key(LinkKey { index, ..link }));
+            let bridge = bridge.and_then(|id| Some(format!("`{}`", self.objects.link(id).ok()?.name())));
+            let bridge = bridge.unwrap_or_else(|| "a bridge".into());
             return Err(Diagnostic::new(
                 Code::AddressOnPort,
-                format!("`{dev}` is a port of `{bridge}`, and can use no address as such"),
+                format!("`{dev}` is a port of {bridge}, and cannot use an address of its own"),
             )
-            .help("ask for a lease on the bridge itself"));
+            .help("ask for the lease on the bridge itself"));
         }
         if !state.up {
             self.set_link(site, id, LinkSet { up: Some(true), ..LinkSet::default() }, "set up")?;

@@ -101,7 +101,7 @@ fn killed_at_effects() {
         if killed.was_killed() {
             bench.sandbox.netlab(&["recover"]).ends_with(0);
             // Killed before it wrote down that it undoes, it has not begun.
-            if bench.sandbox.sh("ls /var/lib/netlab") != "" {
+            if !bench.sandbox.sh("ls /var/lib/netlab").is_empty() {
                 bench.sandbox.netlab(&["down", "x"]).ends_with(0);
             }
         }
