@@ -6,14 +6,22 @@ use crate::dhcp::{keep, serve};
 use crate::diag::{Code, Diagnostic, KernelError, Result};
 
 /// The arguments of `keeper`.
-#[derive(Debug, clap::Args)]
+#[derive(Debug)]
 pub struct Args {
     /// What it does.
-    #[arg(value_name = "WORK")]
     pub work: String,
     /// What it is told, as JSON.
-    #[arg(value_name = "TOLD")]
     pub told: String,
+}
+
+/// The arguments, if this process is one of those.
+pub fn asked() -> Option<Args> {
+    let mut words = std::env::args_os().skip(1);
+    let mut word = || words.next()?.into_string().ok();
+    if word()? != "keeper" {
+        return None;
+    }
+    Some(Args { work: word()?, told: word()? })
 }
 
 /// Works until it is ended.

@@ -68,13 +68,14 @@ enum Command {
     Docs(docs::Args),
     /// Print the completions for a shell.
     Completions(completions::Args),
-    /// Work for a lab after its run has ended.
-    #[command(hide = true)]
-    Keeper(keeper::Args),
 }
 
 /// The whole program; gives back its exit code.
 pub fn main() -> u8 {
+    // No subcommand of the definition: nobody types it, and completions and the help would show it.
+    if let Some(args) = keeper::asked() {
+        return settle(keeper::run(args), false, false);
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -137,7 +138,6 @@ impl Command {
             Command::Doctor(args) => doctor::run(args),
             Command::Docs(args) => docs::run(args),
             Command::Completions(args) => completions::run(args),
-            Command::Keeper(args) => keeper::run(args),
         }
     }
 
@@ -152,11 +152,7 @@ impl Command {
             Command::Diff(args) => args.json,
             Command::Doctor(args) => args.json,
             Command::Docs(args) => args.json,
-            Command::Exec(_)
-            | Command::Shell(_)
-            | Command::Snapshot(_)
-            | Command::Completions(_)
-            | Command::Keeper(_) => false,
+            Command::Exec(_) | Command::Shell(_) | Command::Snapshot(_) | Command::Completions(_) => false,
         }
     }
 

@@ -25,6 +25,9 @@ const LONGEST: u64 = 60_000;
 /// The longest wait for an answer without a look at the signals.
 const SLICE: u64 = 100;
 
+/// The pause between two looks at a link that does not work.
+const LAME: u64 = 1000;
+
 /// What a keeper is told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Keep {
@@ -68,7 +71,14 @@ pub fn run(keep: &Keep) -> io::Result<()> {
             continue;
         }
         if line.is_none() {
-            line = Line::here(keep.index, keep.who.mac).inspect_err(|e| say(&format!("{}: {e}", keep.who.dev))).ok();
+            line = match Line::here(keep.index, keep.who.mac) {
+                Ok(line) => Some(line),
+                Err(e) if e.raw_os_error() == Some(libc::ENODEV) => {
+                    say(&format!("`{}` is gone, and the lease with it", keep.who.dev));
+                    return lose(keep, "its link is gone".into());
+                }
+                Err(_) => None,
+            };
             let address = client.lease().map(|l| SocketAddr::new(IpAddr::V4(l.address), super::wire::CLIENT));
             _ear = address.and_then(|at| udp_server(at).ok());
         }
@@ -87,9 +97,9 @@ pub fn run(keep: &Keep) -> io::Result<()> {
             // A link that is down may come up again before the lease is over.
             Some(Err(_)) => {
                 line = None;
-                sleep(&nudge, SLICE)?;
+                sleep(&nudge, LAME)?;
             }
-            None => sleep(&nudge, wait)?,
+            None => sleep(&nudge, LAME)?,
         }
     }
 }
@@ -131,7 +141,7 @@ fn lose(keep: &Keep, why: String) -> io::Result<()> {
     lease.save(&keep.file)?;
     let Some(spec) = spec(&lease, since_boot()) else { return Ok(()) };
     let mut socket = Socket::open()?;
-    if is_there(&mut socket, keep.index, &spec)? {
+    if is_there(&mut socket, keep.index, &spec).unwrap_or(false) {
         let (message, flags) = addr::del(keep.index, &spec);
         socket.change(message, flags).map_err(plain)?;
     }

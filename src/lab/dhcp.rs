@@ -127,8 +127,15 @@ impl Lab {
             self.add_addr(site, id, spec)?;
         }
         if let Some(mtu) = lease.options.mtu.map(u32::from).filter(|mtu| *mtu != state.mtu) {
-            self.set_link(site, id, LinkSet { mtu: Some(mtu), ..LinkSet::default() }, "change the MTU of")?;
-            held.mtu = Some(state.mtu);
+            // One that the link cannot have does not make the address any worse.
+            match self.set_link(site, id, LinkSet { mtu: Some(mtu), ..LinkSet::default() }, "change the MTU of") {
+                Ok(()) => held.mtu = Some(state.mtu),
+                Err(error) => {
+                    if let Some(voice) = self.voice {
+                        voice(&format!("the MTU of {mtu} that came with the lease is not taken: {}", error.message));
+                    }
+                }
+            }
         }
         let Some(ns) = self.objects.netns_by_cookie(link.netns) else { return Err(crate::action::gone(link.netns)) };
         if wants.routes {

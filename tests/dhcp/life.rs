@@ -107,6 +107,42 @@ print(lan.dhcp_leases()[0].state);
 }
 
 #[test]
+fn attempts_and_several_leases() {
+    let Some(sandbox) = machine(&[]) else { return };
+    let script = r#"
+let cl = netns("cl"); let sv = netns("sv");
+let one = veth(sv.port("s1", "10.50.0.1/24"), cl.port("c0"));
+let two = veth(sv.port("s2", "10.60.0.1/24"), cl.port("c1"));
+one.a.dhcp_server(#{ dns: "10.50.0.53" }); two.a.dhcp_server(#{ dns: "10.60.0.53" });
+let failed = false;
+try { attempt { one.b.dhcp(); throw "no"; } } catch { failed = true; }
+expect(failed && cl.routes().filter(|r| r.dst == "default").is_empty() && one.b.addrs().filter(|a| a.family == "inet").is_empty());
+expect(one.a.dhcp_leases().is_empty(), "it was given back");
+one.b.dhcp();
+let why = (); try { two.b.dhcp(); } catch (e) { why = e; }
+expect(why.code == "NL0111" && two.a.dhcp_leases().is_empty(), "one default route is enough, and nothing is left of the second lease");
+two.b.dhcp(#{ metric: 200 });
+one.b.dhcp_release();
+expect(cl.routes().filter(|r| r.dst == "default").len() == 1);
+one.b.dhcp();
+two.b.dhcp_release();
+two.del();
+"#;
+    run(&sandbox, script).ends_with(0);
+    assert_eq!(sandbox.sh("cat /etc/netns/cl/resolv.conf"), "nameserver 10.50.0.53\n");
+    assert!(sandbox.sh("ip -n cl route").contains("default via 10.50.0.1 dev c0"));
+    down(&sandbox);
+    // A link that goes takes its lease along, and the keeper ends by itself.
+    let gone = format!("{} wire.del();", short(4));
+    run(&sandbox, &gone).ends_with(0);
+    wait_until("the keeper ends", Duration::from_secs(4), || {
+        sandbox.try_sh("pgrep -f '[n]etlab keeper dhcp-client'").stdout.is_empty()
+    });
+    assert_eq!(lease(&sandbox)["lost"], "its link is gone");
+    down(&sandbox);
+}
+
+#[test]
 fn interrupted_and_out_of_time() {
     let Some(sandbox) = machine(&[]) else { return };
     let script = "let wire = veth(netns(\"sv\").port(\"s0\"), netns(\"cl\").port(\"c0\")); print(\"asking\"); wire.b.dhcp(#{ verbose: true, timeout: 60 });";
