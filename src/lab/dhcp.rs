@@ -130,6 +130,7 @@ impl Lab {
             // One that the link cannot have does not make the address any worse.
             match self.set_link(site, id, LinkSet { mtu: Some(mtu), ..LinkSet::default() }, "change the MTU of") {
                 Ok(()) => held.mtu = Some(state.mtu),
+                Err(error) if !error.kernel.as_ref().is_some_and(|k| k.errno == libc::EINVAL) => return Err(error),
                 Err(error) => {
                     if let Some(voice) = self.voice {
                         voice(&format!("the MTU of {mtu} that came with the lease is not taken: {}", error.message));

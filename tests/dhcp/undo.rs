@@ -82,7 +82,8 @@ fn failure_at_each_step() {
 #[test]
 fn killed_at_effects() {
     let Some(bench) = Bench::new() else { return };
-    // A few from the whole length of the run; the stride has no factor in common with what repeats.
+    // A few from the whole length of the run, or with STRIDE=1 every one.
+    let stride: usize = std::env::var("STRIDE").ok().and_then(|s| s.parse().ok()).unwrap_or(7);
     let (mut at, mut kills) = (1, 0);
     loop {
         let run = bench.run(&format!("kill@{at}"));
@@ -92,11 +93,11 @@ fn killed_at_effects() {
         }
         bench.sandbox.netlab(&["recover"]).ends_with(0);
         bench.check(&format!("SIGKILL at effect {at}"));
-        (at, kills) = (at + 7, kills + 1);
+        (at, kills) = (at + stride, kills + 1);
     }
     assert!(kills > 10, "{kills}");
     // The undo is killed too, here and there, and finished by the next.
-    for at in [1, 4, 9, 15, 22, 30, 41] {
+    for at in (1..60).step_by(if stride == 1 { 1 } else { 8 }) {
         let killed = bench.sandbox.netlab_fault(&format!("kill@{at}"), &["down", "x"]);
         if killed.was_killed() {
             bench.sandbox.netlab(&["recover"]).ends_with(0);
