@@ -19,6 +19,8 @@ const PROBES: [u64; 2] = [0, 120];
 const PROBED: u64 = 240;
 /// How long nothing is asked after a declined address (RFC 2131, 3.1: at least ten seconds).
 const DECLINED: u64 = 10_000;
+/// The same after a lease that could not be used.
+const LEFT: u64 = 60_000;
 /// The least pause while a lease is being renewed; RFC 2131 has a minute, which no short lease would outlive.
 const LEAST_PAUSE: u64 = 1000;
 
@@ -81,6 +83,8 @@ pub struct Client {
     xid: u32,
     began: u64,
     state: State,
+    /// The address that it had, which it asks for again.
+    had: Option<Ipv4Addr>,
 }
 
 #[derive(Debug, Clone)]
@@ -97,19 +101,17 @@ enum State {
     Bound { lease: Box<Lease> },
     /// Its server is asked to renew it, and after T2 everybody.
     Renewing { lease: Box<Lease>, next: u64, since: u64 },
-    /// There was one.
-    Over,
 }
 
 impl Client {
     /// A client without a lease. `xid` is the number of its first exchange.
     pub fn new(who: Who, xid: u32, now: u64) -> Self {
-        Self { who, xid, began: now, state: State::Pausing { until: now } }
+        Self { who, xid, began: now, state: State::Pausing { until: now }, had: None }
     }
 
     /// A client that has a lease.
     pub fn resume(who: Who, xid: u32, lease: Lease, now: u64) -> Self {
-        Self { who, xid, began: now, state: State::Bound { lease: Box::new(lease) } }
+        Self { who, xid, began: now, state: State::Bound { lease: Box::new(lease) }, had: None }
     }
 
     /// The lease, once there is one.
@@ -128,13 +130,12 @@ impl Client {
             State::Probing { sent, begun, .. } => Some(begun + PROBES.get(*sent).copied().unwrap_or(PROBED)),
             State::Bound { lease } => lease.after(lease.t1),
             State::Renewing { lease, next, .. } => Some(lease.ends().map_or(*next, |ends| ends.min(*next))),
-            State::Over => None,
         }
     }
 
     /// Whether it waits for an answer.
     pub fn listens(&self) -> bool {
-        !matches!(self.state, State::Bound { .. } | State::Over | State::Pausing { .. })
+        !matches!(self.state, State::Bound { .. } | State::Pausing { .. })
     }
 
     /// Asks for more time now.
@@ -179,7 +180,6 @@ impl Client {
                 self.extend(lease, now, now)
             }
             State::Renewing { lease, since, .. } => self.extend(lease, since, now),
-            State::Over => Vec::new(),
         }
     }
 
@@ -228,7 +228,7 @@ impl Client {
             },
             (State::Renewing { lease, .. }, Kind::Nak) => {
                 let from = heard.server.unwrap_or(lease.server);
-                self.state = State::Over;
+                self.begin_again(lease.address, now);
                 let why = format!("the server {from} says that it is not ours any more");
                 vec![Do::Say(refusal(heard, from)), Do::Lost(why)]
             }
@@ -249,6 +249,19 @@ impl Client {
         ]
     }
 
+    /// Leaves a lease that it was given and cannot use, and asks for none for some time.
+    pub fn leave(&mut self, lease: &Lease, now: u64) -> Vec<Do> {
+        self.pause(now + LEFT);
+        let to = To::Server { from: lease.address, ip: lease.server, mac: lease.server_mac };
+        vec![Do::Send(self.who.release(lease, self.xid), to)]
+    }
+
+    /// Looks for a new lease after one was lost.
+    fn begin_again(&mut self, address: Ipv4Addr, now: u64) {
+        (self.had, self.began) = (Some(address), now);
+        self.pause(now + PAUSES[0]);
+    }
+
     fn pause(&mut self, until: u64) {
         self.state = State::Pausing { until };
     }
@@ -256,7 +269,7 @@ impl Client {
     fn discover(&mut self, sent: usize, since: u64, now: u64) -> Vec<Do> {
         let pause = PAUSES[sent.min(PAUSES.len() - 1)];
         self.state = State::Selecting { sent: sent + 1, next: now + pause, since };
-        let draft = self.asking(self.draft(Kind::Discover, now));
+        let draft = self.asking(self.draft(Kind::Discover, now)).with_some(self.had.map(Field::RequestedAddress));
         let dev = &self.who.dev;
         let said = format!("DHCPDISCOVER on {dev} to 255.255.255.255 port 67 interval {}", pause / 1000);
         vec![Do::Say(said), Do::Send(draft, To::All)]
@@ -279,7 +292,7 @@ impl Client {
     fn extend(&mut self, lease: Box<Lease>, since: u64, now: u64) -> Vec<Do> {
         let left = |until: Option<u64>| until.map_or(u64::MAX, |until| until.saturating_sub(now));
         if left(lease.ends()) == 0 {
-            self.state = State::Over;
+            self.begin_again(lease.address, now);
             return vec![Do::Lost("its time is over, and nobody renewed it".into())];
         }
         let (t2, end) = (left(lease.after(lease.t2)), left(lease.ends()));

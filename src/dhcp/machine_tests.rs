@@ -169,7 +169,16 @@ fn the_server_goes_away() {
     assert!(after.len() < 20, "{after:?}");
     wire.run_until(100_000);
     assert_eq!(wire.lost.as_deref(), Some("its time is over, and nobody renewed it"));
-    assert_eq!(wire.client.wakes(), None);
+    // From then on it looks for a new one, and would have the same address.
+    wire.run_until(104_000);
+    assert_eq!(
+        wire.log[wire.log.len() - 2..].iter().map(|(at, kind, _)| (*at, *kind)).collect::<Vec<_>>(),
+        [(102_000, Kind::Discover), (104_000, Kind::Discover)]
+    );
+    wire.cut = false;
+    wire.bound = None;
+    wire.run_until(110_000);
+    assert_eq!(wire.bound.unwrap().address, ip(100));
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! Leases: what a lab does with one it was given, and how it gives it back.
 
-use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 use super::Lab;
@@ -12,12 +11,11 @@ use crate::action::process_start::ProcessStart;
 use crate::action::{Action, After};
 use crate::dhcp::client::Who;
 use crate::dhcp::keep::{self, Keep};
-use crate::dhcp::lease::{Lease, Route};
+use crate::dhcp::lease::Lease;
 use crate::diag::{Code, Diagnostic, KernelError, Result, Site};
 use crate::kernel::link::{LinkKey, LinkSet};
 use crate::kernel::process::{self, since_boot};
 use crate::kernel::route::RouteSpec;
-use crate::types::address::Prefix;
 use crate::types::mac::Mac;
 use crate::types::name::IfName;
 
@@ -130,7 +128,7 @@ impl Lab {
             // One that the link cannot have does not make the address any worse.
             match self.set_link(site, id, LinkSet { mtu: Some(mtu), ..LinkSet::default() }, "change the MTU of") {
                 Ok(()) => held.mtu = Some(state.mtu),
-                Err(error) if !error.kernel.as_ref().is_some_and(|k| k.errno == libc::EINVAL) => return Err(error),
+                Err(error) if error.kernel.as_ref().is_none_or(|k| k.errno != libc::EINVAL) => return Err(error),
                 Err(error) => {
                     if let Some(voice) = self.voice {
                         voice(&format!("the MTU of {mtu} that came with the lease is not taken: {}", error.message));
@@ -140,7 +138,7 @@ impl Lab {
         }
         let Some(ns) = self.objects.netns_by_cookie(link.netns) else { return Err(crate::action::gone(link.netns)) };
         if wants.routes {
-            held.routes = routes(&lease, link, wants.metric);
+            held.routes = keep::routes(&lease, link.index, wants.metric);
             for route in held.routes.clone() {
                 self.add_route(site, ns, route, false).map_err(|e| match e.code {
                     Code::EntryTaken => e.help(
@@ -155,7 +153,8 @@ impl Lab {
             self.put_etc(site, ns, "resolv.conf", &text)?;
         }
         held.keeper = self.next_seq();
-        let keep = Keep { index: link.index, who, file };
+        let own = self.objects.made_link_at(link).is_some();
+        let keep = Keep { index: link.index, who, file, own, routes: held.routes.clone() };
         let text = serde_json::to_string(&keep).unwrap_or_default();
         self.start_keeper(site, ns, &dev, Role::DhcpClient, "dhcp-client", text)?;
         self.leases.push(held);
@@ -304,24 +303,6 @@ impl Lab {
         let has_name = self.objects.netns(ns).is_ok_and(|object| object.name.is_some());
         asked.unwrap_or(has_name)
     }
-}
-
-/// The routes of a lease, without the one that the address brings along.
-fn routes(lease: &Lease, link: LinkKey, metric: Option<u32>) -> Vec<RouteSpec> {
-    let Some(network) = lease.cidr().map(|cidr| cidr.network()) else { return Vec::new() };
-    let wanted = |route: &Route| {
-        let dst = Prefix { addr: IpAddr::V4(route.dst), len: route.len };
-        let mut spec = RouteSpec::new(dst);
-        spec.dev = Some(link.index);
-        spec.metric = metric;
-        if route.via != Ipv4Addr::UNSPECIFIED {
-            spec.via = Some(IpAddr::V4(route.via));
-            // Some networks give a single address, and a router beside it.
-            spec.onlink = !network.contains(IpAddr::V4(route.via));
-        }
-        (dst != network).then_some(spec)
-    };
-    lease.routes().iter().filter_map(wanted).collect()
 }
 
 pub(super) fn ethernet(dev: &IfName, mac: Option<Mac>) -> Result<Mac> {

@@ -67,6 +67,10 @@ fn refused_by_a_server_that_has_forgotten() {
     wait_until("and why", Duration::from_secs(1), || lease(&sandbox)["lost"].is_string());
     assert_eq!(lease(&sandbox)["lost"], "the server 10.50.0.1 says that it is not ours any more");
     assert!(sandbox.sh("cat /mnt/log").contains("DHCPNAK of 10.50.0.100"));
+    // It asks anew, and takes what it gets: all of it goes with the lab's own link.
+    wait_until("a new lease", Duration::from_secs(5), || lease(&sandbox)["lost"].is_null());
+    assert_eq!(addrs(&sandbox, "cl", "c0")[0]["local"], "10.50.0.105");
+    assert!(sandbox.sh("ip -n cl route").contains("default via 10.50.0.1 dev c0"));
     sandbox.sh("kill $(cat /mnt/pid)");
     down(&sandbox);
 }

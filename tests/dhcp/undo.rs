@@ -114,6 +114,52 @@ fn killed_at_effects() {
     aloud(&format!("killed {kills} times on the way"));
 }
 
+/// The server of another lab forgets all, twice: with the same pool the card gets back what it had, with another one nothing.
+#[test]
+fn a_card_that_loses_its_lease() {
+    let Some(sandbox) = machine(&[]) else { return };
+    sandbox.sh("sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0");
+    sandbox.sh("ip link add up0 type veth peer name up1; ip link set up0 up; ip addr add 10.99.0.1/24 dev up0");
+    let server = "let sv = netns(\"sv\"); let s = host[\"up1\"]; s.move_to(sv).addr(\"10.50.0.1/24\").up();
+        s.dhcp_server(#{ lease: 4, pool: [\"10.50.0.100\", \"10.50.0.110\"] });";
+    sandbox.write("/run/y.rhai", server);
+    sandbox.netlab(&["run", "/run/y.rhai"]).ends_with(0);
+    let before = World::settled(&sandbox);
+    let told = sandbox.sh("tr '\\0' '\\n' </proc/$(pgrep -f '[k]eeper dhcp-server')/cmdline | tail -n 1");
+    let told = told.trim().replace("/var/lib/netlab/y/", "/mnt/");
+    sandbox.write("/mnt/told", &told);
+    sandbox.write("/mnt/other", &told.replace("\"pool\":[\"10.50.0.100\"", "\"pool\":[\"10.50.0.105\""));
+    let serve = |file: &str| {
+        let netlab = env!("CARGO_BIN_EXE_netlab");
+        sandbox.sh(&format!(
+            "ip netns exec sv {netlab} keeper dhcp-server \"$(cat {file})\" >/mnt/log 2>&1 & echo $! >/mnt/pid; sleep 0.3"
+        ));
+    };
+    let stop = || sandbox.sh("kill $(cat /mnt/pid); while kill -0 $(cat /mnt/pid) 2>/dev/null; do sleep 0.05; done");
+    let has = |words: &str| sandbox.sh("ip -br -4 addr show dev up0; ip route").contains(words);
+    // From here on the server is the test's own, so that the other lab's process is not missed afterwards.
+    sandbox.sh("pkill -STOP -f 'netlab keeper dhcp-server'");
+    serve("/mnt/told");
+    sandbox.write("/mnt/x.rhai", "host[\"up0\"].dhcp();");
+    sandbox.netlab(&["run", "/mnt/x.rhai"]).ends_with(0);
+    assert!(has("10.50.0.100/24") && has("default via 10.50.0.1"));
+    stop();
+    wait_until("the lease is lost", Duration::from_secs(8), || !has("10.50.0.100"));
+    serve("/mnt/told");
+    wait_until("it is back", Duration::from_secs(15), || has("10.50.0.100/24") && has("default via 10.50.0.1"));
+    stop();
+    serve("/mnt/other");
+    let log = || sandbox.sh("cat /var/lib/netlab/x/keeper-*.log");
+    wait_until("another is offered", Duration::from_secs(15), || {
+        log().contains("another address than the lab knows of")
+    });
+    assert!(!has("10.50.0.105"));
+    stop();
+    let run = sandbox.netlab(&["down", "x"]).ends_with(0);
+    assert!(run.stdout.ends_with("host unchanged\n"), "{run}");
+    assert_same(&before, &sandbox, "down");
+}
+
 #[test]
 fn killed_keepers() {
     let Some(bench) = Bench::new() else { return };
