@@ -166,7 +166,9 @@ pub enum Code {
     /// It could not be given back exactly, or would cut off whoever runs this; `--force` does it all the same.
     CannotComeBack = 123,
     /// Whoever runs the script did not allow it that.
-    Forbidden = 124,
+    Forbidden = 130,
+    /// No DHCP server gave a lease.
+    NoLease = 124,
 
     /// The script does not parse.
     Parse = 201,

@@ -4,8 +4,10 @@
 //! journal's line written before the system call is enough to undo it after a kill at any moment.
 
 pub mod addr;
+pub mod dhcp_lease;
 pub mod file_put;
 pub mod holders;
+pub mod keeper_start;
 pub mod link_add;
 pub mod link_del;
 pub mod link_move;
@@ -19,12 +21,16 @@ pub mod rule;
 pub mod sysctl_set;
 pub mod text;
 
+use std::time::Instant;
+
 use serde::{Deserialize, Serialize};
 
+use crate::dhcp::lease::Lease;
 use crate::diag::{Code, Diagnostic, KernelError, Result};
 use crate::kernel::link::LinkKey;
 use crate::kernel::netlink::{Request, Socket};
 use crate::kernel::process::ProcessKey;
+use crate::kernel::signal::Stop;
 use crate::kernel::space::{Kernel, NetnsCookie};
 use crate::snapshot::change::Changed;
 use crate::snapshot::scope::Touch;
@@ -60,6 +66,8 @@ pub enum Action {
     SysctlSet(sysctl_set::SysctlSet),
     FilePut(file_put::FilePut),
     ProcessStart(process_start::ProcessStart),
+    KeeperStart(keeper_start::KeeperStart),
+    DhcpLease(dhcp_lease::DhcpLease),
 }
 
 /// What every action can do. The compiler asks for all of it, so no change comes without its undo.
@@ -151,6 +159,8 @@ impl Action {
             Action::SysctlSet(a) => a,
             Action::FilePut(a) => a,
             Action::ProcessStart(a) => a,
+            Action::KeeperStart(a) => a,
+            Action::DhcpLease(a) => a,
         }
     }
 }
@@ -163,6 +173,12 @@ pub struct Context<'a> {
     pub lab: &'a LabName,
     /// Who else holds which setting or file.
     pub holders: &'a Holders,
+    /// What asks the run to end, for an action that waits.
+    pub stop: &'a Stop,
+    /// When the run has to end.
+    pub deadline: Option<Instant>,
+    /// Who is told what an action wants to say while it works.
+    pub voice: Option<fn(&str)>,
 }
 
 impl Context<'_> {
@@ -208,6 +224,8 @@ pub enum After {
     },
     /// The program that was started.
     Process(ProcessKey),
+    /// The lease that was given.
+    Lease(Box<Lease>),
 }
 
 /// Why an action failed.

@@ -8,6 +8,7 @@ pub mod down;
 pub mod ending;
 pub mod exec;
 pub mod fail;
+pub mod keeper;
 pub mod labs;
 pub mod list;
 pub mod netns;
@@ -75,6 +76,10 @@ enum Command {
 
 /// The whole program; gives back its exit code.
 pub fn main() -> u8 {
+    // No subcommand of the definition: nobody types it, and completions and the help would show it.
+    if let Some(args) = keeper::asked() {
+        return settle(keeper::run(args), false, false);
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage, AddressScope, CacheInfo};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use serde::{Deserialize, Serialize};
@@ -116,6 +116,12 @@ pub fn add(index: u32, spec: &AddrSpec) -> Request {
         attributes.push(AddressAttribute::Flags(flags));
     }
     (RouteNetlinkMessage::NewAddress(message), NLM_F_CREATE | NLM_F_EXCL)
+}
+
+/// The message that gives an address that is there another time. The kernel would make one that is not.
+pub fn refresh(index: u32, spec: &AddrSpec) -> Request {
+    let (message, _) = add(index, spec);
+    (message, NLM_F_REPLACE)
 }
 
 /// The message that deletes an address. Prefix length and peer must match, or the kernel may take another one.

@@ -109,6 +109,19 @@ pub enum Ready {
     Write,
 }
 
+/// Waits until one of the files can be read, but not longer than so; an interrupted wait counts as over.
+///
+/// # Errors
+/// Those of poll(2).
+pub fn wait_any(files: &[BorrowedFd<'_>], most: Duration) -> io::Result<()> {
+    let timeout = PollTimeout::try_from(most.as_micros().div_ceil(1000)).unwrap_or(PollTimeout::MAX);
+    let mut files: Vec<PollFd<'_>> = files.iter().map(|file| PollFd::new(*file, PollFlags::POLLIN)).collect();
+    match nix::poll::poll(&mut files, timeout) {
+        Ok(_) | Err(nix::Error::EINTR) => Ok(()),
+        Err(e) => Err(e.into()),
+    }
+}
+
 /// Waits until the file is ready, but not longer than so; an interrupted wait counts as over.
 pub fn wait(file: BorrowedFd<'_>, ready: Ready, most: Duration) -> io::Result<bool> {
     let flags = match ready {

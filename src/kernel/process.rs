@@ -23,6 +23,15 @@ pub struct ProcessKey {
 /// The environment variable by which a started program can be found again before its PID is written down.
 pub const MARK: &str = "NETLAB_PROGRAM";
 
+/// What a process of netlab's own calls itself once it does what it was started for.
+pub const KEEPER: &str = "netlab-dhcp";
+
+/// Says that this process has begun to do what it was started for.
+pub fn begun() {
+    // The name is short and has no zero in it.
+    let _ = nix::sys::prctl::set_name(c"netlab-dhcp");
+}
+
 /// What identifies a process that runs now.
 pub fn key(pid: i32) -> Option<ProcessKey> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
@@ -62,6 +71,21 @@ pub fn kill(process: ProcessKey) -> io::Result<()> {
     }
     effect::here();
     match nix::sys::signal::kill(Pid::from_raw(process.pid), Signal::SIGKILL) {
+        Err(nix::errno::Errno::ESRCH) | Ok(()) => Ok(()),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// Has a process do at once what it would do later; see [`super::signal::Nudge`].
+///
+/// # Errors
+/// `EPERM`; a process that has ended is no error.
+pub fn nudge(process: ProcessKey) -> io::Result<()> {
+    if !is_alive(process) {
+        return Ok(());
+    }
+    effect::here();
+    match nix::sys::signal::kill(Pid::from_raw(process.pid), Signal::SIGUSR1) {
         Err(nix::errno::Errno::ESRCH) | Ok(()) => Ok(()),
         Err(e) => Err(e.into()),
     }

@@ -1,10 +1,44 @@
 //! Signals that end a run, as a flag that everything which waits looks at.
 
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+/// Being asked by SIGUSR1 to do at once what would be done later.
+#[derive(Debug)]
+pub struct Nudge(SignalFd);
+
+impl Nudge {
+    /// Catches the signal from here on; before that it would end the process.
+    ///
+    /// # Errors
+    /// Those of sigprocmask(2) and signalfd(2).
+    pub fn catch() -> io::Result<Self> {
+        let mut asked = SigSet::empty();
+        asked.add(Signal::SIGUSR1);
+        asked.thread_block()?;
+        Ok(Self(SignalFd::with_flags(&asked, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?))
+    }
+
+    /// Whether it was asked since this was called last.
+    ///
+    /// # Errors
+    /// Those of read(2).
+    pub fn asked(&self) -> io::Result<bool> {
+        Ok(self.0.read_signal()?.is_some())
+    }
+}
+
+impl AsFd for Nudge {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
 
 /// Whether and by which signal the run has been asked to end.
 #[derive(Debug, Clone, Default)]

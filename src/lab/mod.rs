@@ -2,6 +2,8 @@
 
 pub mod blame;
 mod compare;
+pub mod dhcp;
+pub mod dhcp_server;
 pub mod file;
 mod give_back;
 mod give_way;
@@ -67,6 +69,10 @@ pub struct Lab {
     pub permissions: Permissions,
     /// What is done otherwise if it is only planned.
     pub plan: Option<Plan>,
+    /// Who is told what an action wants to say while it works.
+    pub voice: Option<fn(&str)>,
+    /// The leases that it has.
+    leases: Vec<dhcp::Held>,
     kernel: Kernel,
     holders: Holders,
     store: Store,
@@ -235,7 +241,14 @@ impl Lab {
     }
 
     pub(crate) fn context(&mut self) -> Context<'_> {
-        Context { kernel: &mut self.kernel, lab: &self.header.lab, holders: &self.holders }
+        Context {
+            kernel: &mut self.kernel,
+            lab: &self.header.lab,
+            holders: &self.holders,
+            stop: &self.stop,
+            deadline: self.deadline,
+            voice: self.voice,
+        }
     }
 }
 

@@ -91,6 +91,8 @@ impl Lab {
             force: false,
             permissions: Permissions::default(),
             plan: None,
+            voice: None,
+            leases: Vec::new(),
             kernel,
             holders: store.holders(),
             store,

@@ -28,7 +28,7 @@ impl Lab {
     /// Refuses what the script may not do.
     ///
     /// # Errors
-    /// `NL0124`.
+    /// `NL0130`.
     pub(super) fn permit(&self, action: &Action) -> Result<()> {
         if matches!(action, Action::ProcessStart(_)) {
             self.permit_program()?;
@@ -42,7 +42,7 @@ impl Lab {
     /// Refuses programs where they are not allowed, or where one could do what is not.
     ///
     /// # Errors
-    /// `NL0124`.
+    /// `NL0130`.
     pub(super) fn permit_program(&self) -> Result<()> {
         let Permissions { programs, files, host } = self.permissions;
         if !programs {
@@ -63,7 +63,7 @@ impl Lab {
     /// Refuses a namespace that the script did not make, if it may not work in such.
     ///
     /// # Errors
-    /// `NL0124`.
+    /// `NL0130`.
     pub fn permit_netns(&self, id: NsId) -> Result<()> {
         match self.objects.netns(id) {
             Ok(object) => self.permit_place(object.cookie),

@@ -17,7 +17,7 @@ pub mod state;
 mod tcp;
 mod traceroute;
 mod udp;
-mod wire;
+pub(crate) mod wire;
 
 pub use crate::kernel::probe_socket::Family;
 pub use dns::config::{Hosts, ResolvConf};

@@ -65,7 +65,7 @@ impl Call<'_> {
     /// The namespace that it is called on.
     ///
     /// # Errors
-    /// `NL0124` for one that the script may not work in.
+    /// `NL0130` for one that the script may not work in.
     pub fn netns(&self) -> Result<NsId> {
         let id = self.this.clone().try_cast::<Ns>().map(|ns| ns.0).ok_or_else(|| self.receiver())?;
         self.session.lab.as_ref().map_or(Ok(()), |lab| lab.permit_netns(id))?;

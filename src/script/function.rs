@@ -76,6 +76,7 @@ pub fn all() -> impl Iterator<Item = &'static Function> {
         super::place::FUNCTIONS,
         super::bridge::FUNCTIONS,
         super::link::FUNCTIONS,
+        super::dhcp::FUNCTIONS,
         super::read::FUNCTIONS,
         super::program::FUNCTIONS,
         super::probe::FUNCTIONS,

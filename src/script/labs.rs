@@ -24,6 +24,7 @@ pub const ALL: &[Embedded] = &[
     Embedded { name: "vxlan", text: include_str!("../../scripts/vxlan.rhai") },
     Embedded { name: "macvlan", text: include_str!("../../scripts/macvlan.rhai") },
     Embedded { name: "macvlan-network", text: include_str!("../../scripts/macvlan-network.rhai") },
+    Embedded { name: "dhclient", text: include_str!("../../scripts/dhclient.rhai") },
 ];
 
 /// The lab of a name, with or without the ending.

@@ -12,6 +12,9 @@ use crate::diag::{Code, Diagnostic, Result};
 pub struct Mac([u8; 6]);
 
 impl Mac {
+    /// All stations of a network.
+    pub const BROADCAST: Self = Self([0xff; 6]);
+
     /// Reads six hexadecimal bytes with `:` or `-` between them.
     ///
     /// # Errors

@@ -35,6 +35,7 @@ pub(crate) const LABS: &[Lab] = &[
     lab("routed-web-db"),
     lab("routed-workshop"),
     lab("netns-basics"),
+    lab("dhclient"),
     Lab { needs: Some("CONFIG_VLAN_8021Q"), ..lab("vlan") },
     Lab { args: &["eth0"], needs: Some("CONFIG_VLAN_8021Q"), ..lab("vlan") },
     Lab { needs: Some("CONFIG_BRIDGE_VLAN_FILTERING"), ..lab("vlan-bridge") },

@@ -167,7 +167,7 @@ fn hands_tied() {
         machine.root.write("/mnt/x.rhai", script);
         let run = machine.root.netlab(&["run", "--no-host", "/mnt/x.rhai"]);
         assert_eq!(run.code, Some(1), "{script}: {run}");
-        assert!(run.stderr.starts_with("error[NL0124]: this run may not "), "{script}: {run}");
+        assert!(run.stderr.starts_with("error[NL0130]: this run may not "), "{script}: {run}");
         assert_same(&before, &machine.root, script);
     }
     // What it makes is its own, and in a sandbox programs too.
