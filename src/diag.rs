@@ -165,6 +165,12 @@ pub enum Code {
     Refused = 122,
     /// It could not be given back exactly, or would cut off whoever runs this; `--force` does it all the same.
     CannotComeBack = 123,
+    /// No such container, container network or machine, or one that does not run.
+    NoSuchContainer = 124,
+    /// No such image, or folder to run a machine from.
+    NoSuchImage = 125,
+    /// The daemon refused for a reason that only its own words tell.
+    DaemonRefused = 126,
 
     /// The script does not parse.
     Parse = 201,

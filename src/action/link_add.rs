@@ -166,7 +166,7 @@ impl LinkAdd {
         opt(&mut line, "address", end.mac);
         opt(&mut line, "mtu", end.mtu);
         if via != own {
-            opt(&mut line, "netns", Some(names.netns(own)));
+            opt(&mut line, "netns", Some(names.target(own)));
         }
         line.push_str(" type ");
         line.push_str(self.kind.name());
@@ -176,7 +176,7 @@ impl LinkAdd {
             opt(&mut line, "address", peer.link.mac);
             opt(&mut line, "mtu", peer.link.mtu);
             if peer.link.netns != via {
-                opt(&mut line, "netns", Some(names.netns(peer.link.netns)));
+                opt(&mut line, "netns", Some(names.target(peer.link.netns)));
             }
         }
         line

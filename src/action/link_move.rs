@@ -65,11 +65,8 @@ impl Change for LinkMove {
     }
 
     fn ip(&self, names: &Names) -> Vec<String> {
-        let target = match names.netns(self.to.netns) {
-            "host" => "1".into(),
-            name => name.to_owned(),
-        };
-        vec![format!("{} link set {} netns {target}", names.ip(self.from.netns), self.dev)]
+        let (ip, target) = (names.ip(self.from.netns), names.target(self.to.netns));
+        vec![format!("{ip} link set {} netns {target}", self.dev)]
     }
 
     fn by_hand(&self, names: &Names) -> Vec<String> {

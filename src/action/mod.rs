@@ -4,6 +4,8 @@
 //! journal's line written before the system call is enough to undo it after a kill at any moment.
 
 pub mod addr;
+pub mod docker_network;
+pub mod docker_run;
 pub mod file_put;
 pub mod holders;
 pub mod link_add;
@@ -21,6 +23,7 @@ pub mod text;
 
 use serde::{Deserialize, Serialize};
 
+use crate::container::engine::Wait;
 use crate::diag::{Code, Diagnostic, KernelError, Result};
 use crate::kernel::link::LinkKey;
 use crate::kernel::netlink::{Request, Socket};
@@ -60,6 +63,8 @@ pub enum Action {
     SysctlSet(sysctl_set::SysctlSet),
     FilePut(file_put::FilePut),
     ProcessStart(process_start::ProcessStart),
+    DockerNetwork(docker_network::DockerNetwork),
+    DockerRun(docker_run::DockerRun),
 }
 
 /// What every action can do. The compiler asks for all of it, so no change comes without its undo.
@@ -137,7 +142,16 @@ impl Action {
             Action::SysctlSet(a) => a,
             Action::FilePut(a) => a,
             Action::ProcessStart(a) => a,
+            Action::DockerNetwork(a) => a,
+            Action::DockerRun(a) => a,
         }
+    }
+}
+
+impl Action {
+    /// Whether what it makes is still there after the machine was started again.
+    pub fn outlives_boot(&self) -> bool {
+        matches!(self, Action::FilePut(_) | Action::DockerNetwork(_) | Action::DockerRun(_))
     }
 }
 
@@ -149,6 +163,8 @@ pub struct Context<'a> {
     pub lab: &'a LabName,
     /// Who else holds which setting or file.
     pub holders: &'a Holders,
+    /// For whom a daemon's answer is not waited for.
+    pub wait: Wait,
 }
 
 impl Context<'_> {
@@ -194,6 +210,14 @@ pub enum After {
     },
     /// The program that was started.
     Process(ProcessKey),
+    /// What Docker made or started.
+    Docker {
+        /// Its id.
+        id: String,
+        /// When it was started, in Docker's words.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        started: String,
+    },
 }
 
 /// Why an action failed.

@@ -13,7 +13,7 @@ use crate::kernel::addr::AddrSpec;
 use crate::kernel::link::{LinkKey, LinkSet};
 use crate::kernel::space::NetnsCookie;
 use crate::probe::state::link::LinkState;
-use crate::types::name::{LabName, NsName};
+use crate::types::name::LabName;
 
 impl Lab {
     /// Adds to an error about something taken who has it, and what can be done.
@@ -152,7 +152,7 @@ impl Lab {
 
     /// The word for a namespace in sentences.
     pub fn netns_name(&self, id: NsId) -> String {
-        self.objects.netns(id).map_or_else(|_| "?".into(), |n| n.name.as_ref().map_or("host".into(), NsName::to_string))
+        self.objects.netns(id).map_or_else(|_| "?".into(), |n| self.objects.names().netns(n.cookie).to_owned())
     }
 }
 

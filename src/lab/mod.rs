@@ -2,6 +2,7 @@
 
 pub mod blame;
 mod compare;
+pub mod docker;
 pub mod file;
 mod give_back;
 mod give_way;
@@ -30,6 +31,7 @@ use std::time::Instant;
 use crate::action::holders::Holders;
 use crate::action::text::Names;
 use crate::action::{Action, After, Context, Failure, Subject};
+use crate::container::engine::Wait;
 use crate::diag::{Code, Diagnostic, KernelError, Result, Site};
 use crate::journal::log::Log;
 use crate::journal::record::{Aimed, Header, Record};
@@ -93,7 +95,7 @@ impl Lab {
         let seq = self.next_seq();
         let seen = watch.seen.clone();
         self.log.write(&Record::Started { seq, site: site.clone(), action: Box::new(action.clone()), seen })?;
-        if matches!(action, Action::FilePut(_)) {
+        if action.outlives_boot() {
             self.log.sync()?;
         }
         self.objects.started(seq, &action, site);
@@ -221,7 +223,8 @@ impl Lab {
     }
 
     pub(crate) fn context(&mut self) -> Context<'_> {
-        Context { kernel: &mut self.kernel, lab: &self.header.lab, holders: &self.holders }
+        let wait = Wait { stop: Some(self.stop.clone()), deadline: self.deadline };
+        Context { kernel: &mut self.kernel, lab: &self.header.lab, holders: &self.holders, wait }
     }
 }
 

@@ -146,7 +146,7 @@ impl Lab {
         if self.header.boot_id == boot_id()? {
             return Ok(());
         }
-        let is_void = |step: &crate::journal::state::Step| !matches!(step.action, crate::action::Action::FilePut(_));
+        let is_void = |step: &crate::journal::state::Step| !step.action.outlives_boot();
         let seqs: Vec<u64> = self.steps.iter().filter(|(_, s)| is_void(s)).map(|(seq, _)| *seq).collect();
         if !seqs.is_empty() {
             self.log.write(&Record::UndoStarted { seqs: seqs.clone() })?;

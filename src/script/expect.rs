@@ -5,6 +5,7 @@ use rhai::{Dynamic, Map};
 use super::args::Call;
 use super::function::{Form, Function};
 use super::values::{Of, kind};
+use crate::container::engine::Engine;
 use crate::diag::{Code, Diagnostic, Result};
 use crate::probe::feature;
 
@@ -100,7 +101,10 @@ fn need(name: &str) -> Result<()> {
     if let Some(feature) = feature::has(name) {
         return feature.require();
     }
-    let names: Vec<&str> = feature::names().collect();
+    if name == "docker" {
+        return Engine::find()?.ping();
+    }
+    let names: Vec<&str> = feature::names().chain(["docker"]).collect();
     let error = Diagnostic::new(Code::BadOption, format!("there is no feature `{name}`"));
     Err(match crate::diag::nearest(name, names.iter().copied()) {
         Some(near) => error.help(format!("did you mean \"{near}\"?")),

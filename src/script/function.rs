@@ -78,6 +78,7 @@ pub fn all() -> impl Iterator<Item = &'static Function> {
         super::link::FUNCTIONS,
         super::read::FUNCTIONS,
         super::program::FUNCTIONS,
+        super::container::FUNCTIONS,
         super::probe::FUNCTIONS,
         super::expect::FUNCTIONS,
         super::subnet::FUNCTIONS,

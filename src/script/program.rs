@@ -114,7 +114,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
 ];
 
 /// The words of a command line, split as a shell splits them, or given as an array.
-fn argv(given: &Dynamic) -> Result<Vec<String>> {
+pub(super) fn argv(given: &Dynamic) -> Result<Vec<String>> {
     let words = if given.is_string() {
         let line = given.to_string();
         shlex::split(&line).ok_or_else(|| wrong(format!("`{line}` has a quote without its end")))?
