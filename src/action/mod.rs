@@ -5,7 +5,10 @@
 
 pub mod addr;
 pub mod docker_network;
+pub mod docker_pull;
 pub mod docker_run;
+pub mod docker_start;
+pub mod docker_stop;
 pub mod file_put;
 pub mod holders;
 pub mod link_add;
@@ -14,6 +17,7 @@ pub mod link_move;
 pub mod link_set;
 pub mod neigh;
 pub mod netns;
+pub mod nspawn_run;
 pub mod port;
 pub mod process_start;
 pub mod route;
@@ -65,6 +69,10 @@ pub enum Action {
     ProcessStart(process_start::ProcessStart),
     DockerNetwork(docker_network::DockerNetwork),
     DockerRun(docker_run::DockerRun),
+    DockerStart(docker_start::DockerStart),
+    DockerStop(docker_stop::DockerStop),
+    DockerPull(docker_pull::DockerPull),
+    NspawnRun(nspawn_run::NspawnRun),
 }
 
 /// What every action can do. The compiler asks for all of it, so no change comes without its undo.
@@ -144,6 +152,10 @@ impl Action {
             Action::ProcessStart(a) => a,
             Action::DockerNetwork(a) => a,
             Action::DockerRun(a) => a,
+            Action::DockerStart(a) => a,
+            Action::DockerStop(a) => a,
+            Action::DockerPull(a) => a,
+            Action::NspawnRun(a) => a,
         }
     }
 }
@@ -151,7 +163,7 @@ impl Action {
 impl Action {
     /// Whether what it makes is still there after the machine was started again.
     pub fn outlives_boot(&self) -> bool {
-        matches!(self, Action::FilePut(_) | Action::DockerNetwork(_) | Action::DockerRun(_))
+        matches!(self, Action::FilePut(_) | Action::DockerNetwork(_) | Action::DockerRun(_) | Action::DockerPull(_))
     }
 }
 

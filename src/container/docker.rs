@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::engine::{Engine, Wait};
 use super::http::quote;
-use super::refusal::Trouble;
+use super::refusal::{Refusal, Trouble};
 use crate::types::address::Prefix;
 
 /// The label on everything that a lab makes: `netlab.lab=LAB:SEED:STEP`. By it an undo finds what was made right before a
@@ -190,6 +190,16 @@ impl Engine {
         Ok(images)
     }
 
+    /// The id of an image, if it is there.
+    ///
+    /// # Errors
+    /// See [`Trouble`].
+    pub fn image(&self, name: &str, wait: &Wait) -> Answer<Option<String>> {
+        // The name is a part of the path as it is: Podman does not take its slashes quoted.
+        let found = missing(self.get(&format!("/images/{}/json", quote(name).replace("%2F", "/")), wait))?;
+        Ok(found.and_then(|image| image["Id"].as_str().map(str::to_owned)))
+    }
+
     /// What a container has printed.
     ///
     /// # Errors
@@ -258,6 +268,32 @@ impl Engine {
     }
 }
 
+/// Images.
+impl Engine {
+    /// Fetches an image from a registry.
+    ///
+    /// # Errors
+    /// See [`Trouble`].
+    pub fn pull(&self, image: &str, wait: &Wait) -> Answer<()> {
+        // Without a tag all of a repository would come.
+        let is_exact = image.rsplit('/').next().is_some_and(|last| last.contains([':', '@']));
+        let tag = if is_exact { "" } else { "&tag=latest" };
+        let lines = self.post_long(&format!("/images/create?fromImage={}{tag}", quote(image)), wait)?;
+        match pull_error(&String::from_utf8_lossy(&lines)) {
+            Some(words) => Err(Trouble::Refused(Refusal { status: 404, words })),
+            None => Ok(()),
+        }
+    }
+
+    /// Removes an image, unless a container uses it.
+    ///
+    /// # Errors
+    /// See [`Trouble`].
+    pub fn remove_image(&self, name: &str, wait: &Wait) -> Answer<()> {
+        missing(self.delete(&format!("/images/{}", quote(name).replace("%2F", "/")), wait)).map(|_| ())
+    }
+}
+
 /// What was printed, without the head of each piece: which output, three zeros, the length. With a terminal there are none.
 fn pieces(mut rest: &[u8]) -> Vec<u8> {
     let mut text = Vec::new();
@@ -268,6 +304,12 @@ fn pieces(mut rest: &[u8]) -> Vec<u8> {
     }
     text.extend_from_slice(rest);
     text
+}
+
+/// What went wrong, of the lines that a pull answers: its status says nothing, since it is sent first.
+fn pull_error(lines: &str) -> Option<String> {
+    let errors = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    errors.filter_map(|line| line["error"].as_str().map(str::to_owned)).last()
 }
 
 fn filter(label: &str) -> String {

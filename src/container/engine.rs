@@ -16,6 +16,8 @@ use crate::kernel::signal::Stop;
 const DOCKER: &str = "/var/run/docker.sock";
 /// How long an answer may take: Docker waits ten seconds for a container to end.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// The same for what comes over the internet.
+const LONG_PATIENCE: Duration = Duration::from_secs(1800);
 
 /// How long to wait, and for whom not.
 #[derive(Debug, Clone, Default)]
@@ -27,8 +29,19 @@ pub struct Wait {
 }
 
 impl Wait {
-    fn goes_on(&self) -> bool {
-        self.stop.as_ref().is_none_or(|s| s.signal().is_none()) && self.deadline.is_none_or(|d| Instant::now() < d)
+    /// Whether to wait on.
+    ///
+    /// # Errors
+    /// `NL0506` and `NL0507`.
+    pub fn check(&self) -> Result<()> {
+        match self.stop.as_ref().and_then(Stop::signal) {
+            Some(signal) => Err(Diagnostic::new(Code::Interrupted, format!("interrupted by signal {signal}"))),
+            None if self.deadline.is_some_and(|d| Instant::now() >= d) => {
+                Err(Diagnostic::new(Code::Timeout, "the time limit was reached")
+                    .help("give the run more time with --timeout SECONDS"))
+            }
+            None => Ok(()),
+        }
     }
 }
 
@@ -118,6 +131,15 @@ impl Engine {
         self.ask("POST", path, body, wait).map(|bytes| json(&bytes))
     }
 
+    /// Has something done that takes its time, and whose answer is no JSON.
+    ///
+    /// # Errors
+    /// See [`Trouble`].
+    pub fn post_long(&self, path: &str, wait: &Wait) -> std::result::Result<Vec<u8>, Trouble> {
+        effect::here();
+        self.ask_for("POST", path, None, LONG_PATIENCE, wait)
+    }
+
     /// Has something removed.
     ///
     /// # Errors
@@ -134,10 +156,21 @@ impl Engine {
         body: Option<&Value>,
         wait: &Wait,
     ) -> std::result::Result<Vec<u8>, Trouble> {
+        self.ask_for(method, path, body, PATIENCE, wait)
+    }
+
+    fn ask_for(
+        &self,
+        method: &'static str,
+        path: &str,
+        body: Option<&Value>,
+        patience: Duration,
+        wait: &Wait,
+    ) -> std::result::Result<Vec<u8>, Trouble> {
         let body = body.map(Value::to_string);
-        let request = Request { method, path, body: body.as_deref(), patience: PATIENCE };
-        let answer = http::ask(&self.socket, request, &|| wait.goes_on())
-            .map_err(|e| Trouble::NoAnswer(self.no_answer(method, path, &e, wait)))?;
+        let request = Request { method, path, body: body.as_deref(), patience };
+        let answer = http::ask(&self.socket, request, &|| wait.check().is_ok())
+            .map_err(|e| Trouble::NoAnswer(self.no_answer(method, path, &e, (patience, wait))))?;
         if (200..400).contains(&answer.status) {
             return Ok(answer.body);
         }
@@ -147,18 +180,23 @@ impl Engine {
         Err(Trouble::Refused(Refusal { status: answer.status, words: words.trim().to_owned() }))
     }
 
-    fn no_answer(&self, method: &str, path: &str, error: &io::Error, wait: &Wait) -> Box<Diagnostic> {
+    fn no_answer(
+        &self,
+        method: &str,
+        path: &str,
+        error: &io::Error,
+        (patience, wait): (Duration, &Wait),
+    ) -> Box<Diagnostic> {
         let socket = self.socket.display();
         let short = path.split('?').next().unwrap_or(path);
+        if let Err(asked) = wait.check() {
+            return asked;
+        }
         let connect = || KernelError::from_io(format!("connect {socket}"), error);
         match error.kind() {
-            ErrorKind::Interrupted => match wait.stop.as_ref().and_then(Stop::signal) {
-                Some(signal) => Diagnostic::new(Code::Interrupted, format!("interrupted by signal {signal}")),
-                None => Diagnostic::new(Code::Timeout, "the time limit was reached"),
-            },
             ErrorKind::TimedOut => Diagnostic::new(
                 Code::Environment,
-                format!("the daemon at {socket} has not answered `{method} {short}` for {} s", PATIENCE.as_secs()),
+                format!("the daemon at {socket} has not answered `{method} {short}` for {} s", patience.as_secs()),
             )
             .help(format!("see what it does: `{} ps -a`", self.tool())),
             ErrorKind::NotFound => Diagnostic::new(Code::Environment, format!("there is no Docker daemon: {socket} is missing"))

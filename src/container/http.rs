@@ -7,6 +7,8 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crate::kernel::effect;
+
 /// How long one read waits before it is asked whether to go on.
 const TICK: Duration = Duration::from_millis(50);
 /// No answer of Docker's has so many headers.
@@ -55,6 +57,10 @@ pub fn ask(socket: &Path, request: Request<'_>, go_on: &dyn Fn() -> bool) -> io:
     text.push_str("\r\n");
     text.push_str(body.unwrap_or_default());
     stream.write_all(text.as_bytes())?;
+    if method != "GET" {
+        // From here on the daemon does it, whether somebody waits for the answer or not.
+        effect::here();
+    }
     let mut bytes = Vec::new();
     let mut buffer = [0; 16 << 10];
     loop {

@@ -3,4 +3,5 @@
 pub mod docker;
 pub mod engine;
 pub mod http;
+pub mod machine;
 pub mod refusal;

@@ -5,7 +5,10 @@ use std::net::IpAddr;
 use super::Lab;
 use super::objects::NsId;
 use crate::action::docker_network::DockerNetwork;
+use crate::action::docker_pull::DockerPull;
 use crate::action::docker_run::DockerRun;
+use crate::action::docker_start::DockerStart;
+use crate::action::docker_stop::DockerStop;
 use crate::action::text::Guest;
 use crate::action::{Action, After};
 use crate::container::docker::{Container, Image, Network};
@@ -117,6 +120,89 @@ impl Lab {
         };
         let container = self.container(&engine, &id)?;
         self.enter_container(&engine, &container)
+    }
+
+    /// Starts a container that is there and does not run; it is stopped at `down`. Gives its namespace.
+    ///
+    /// # Errors
+    /// `NL0124` without such a container, `NL0101` if it runs already.
+    pub fn docker_start(&mut self, site: &Site, name: &str) -> Result<NsId> {
+        let engine = Engine::find()?;
+        let container = self.container(&engine, name)?;
+        if container.running {
+            return Err(Diagnostic::new(Code::NameTaken, format!("the container `{name}` runs already"))
+                .help(format!("docker({name:?}) gives its namespace")));
+        }
+        let start = DockerStart { socket: engine.socket().into(), name: container.name, id: container.id.clone() };
+        self.perform(site, Action::DockerStart(start))?;
+        let container = self.container(&engine, &container.id)?;
+        self.enter_container(&engine, &container)
+    }
+
+    /// Stops a container that the lab made or started.
+    ///
+    /// # Errors
+    /// `NL0124` without such a container, `NL0123` for one of somebody else's.
+    pub fn docker_stop(&mut self, site: &Site, name: &str) -> Result<()> {
+        let engine = Engine::find()?;
+        let container = self.container(&engine, name)?;
+        if !container.running {
+            return Err(Diagnostic::new(Code::NoSuchContainer, format!("the container `{name}` does not run")));
+        }
+        let started = |a: &Action| matches!(a, Action::DockerStart(start) if start.id == container.id);
+        if let Some(seq) = self.open_step(started) {
+            return self.take_back_one(seq);
+        }
+        let made = self.open_step(|a| made_it(a, &container));
+        if made.is_none() && !self.force {
+            return Err(Diagnostic::new(
+                Code::CannotComeBack,
+                format!(
+                    "the container `{name}` is not this lab's: what its programs hold in memory would not come back"
+                ),
+            )
+            .help(format!("stop it yourself with `{} stop {name}`, or run with --force", engine.tool())));
+        }
+        let stop = DockerStop {
+            socket: engine.socket().into(),
+            again: self.must_keep(made),
+            name: container.name,
+            id: container.id,
+            pid: container.pid,
+        };
+        self.perform(site, Action::DockerStop(stop))
+    }
+
+    /// Removes a container that the lab made.
+    ///
+    /// # Errors
+    /// `NL0124` without such a container, `NL0115` for one of somebody else's.
+    pub fn docker_rm(&mut self, name: &str) -> Result<()> {
+        let engine = Engine::find()?;
+        let container = self.container(&engine, name)?;
+        match self.open_step(|a| made_it(a, &container)) {
+            Some(seq) => self.take_back_one(seq),
+            None => Err(Diagnostic::new(Code::NotOurs, format!("the container `{name}` is not this lab's"))
+                .help(format!("remove it yourself: `{} rm -f {name}`", engine.tool()))),
+        }
+    }
+
+    /// Fetches an image, unless it is there. It goes at `down`, unless it is to be kept.
+    ///
+    /// # Errors
+    /// `NL0125` if no registry gives it.
+    pub fn docker_pull(&mut self, site: &Site, image: &str, keep: bool) -> Result<()> {
+        let (engine, wait) = (Engine::find()?, self.patience());
+        if engine.image(image, &wait).map_err(|t| t.into_error("list the images"))?.is_some() {
+            return Ok(());
+        }
+        let pull = DockerPull { socket: engine.socket().into(), image: image.into(), keep };
+        self.perform(site, Action::DockerPull(pull))
+    }
+
+    /// The number of a step that stands.
+    fn open_step(&self, is: impl Fn(&Action) -> bool) -> Option<u64> {
+        self.steps.iter().rev().find(|(_, s)| s.phase.is_open() && is(&s.action)).map(|(seq, _)| *seq)
     }
 
     /// The images that are there.
@@ -233,6 +319,10 @@ pub fn no_such_container(engine: &Engine, name: &str, wait: &Wait) -> Box<Diagno
         }
         None => error.help(format!("there is {}", names.join(", "))),
     }
+}
+
+fn made_it(action: &Action, container: &Container) -> bool {
+    matches!(action, Action::DockerRun(run) if container.label.as_deref() == Some(&run.label))
 }
 
 fn check_address(ip: IpAddr, network: &Network) -> Result<()> {

@@ -11,6 +11,7 @@ pub mod link;
 pub mod losses;
 pub mod moment;
 pub mod netns;
+pub mod nspawn;
 pub mod objects;
 pub mod open;
 pub mod port;

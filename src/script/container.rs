@@ -10,6 +10,7 @@ use super::program::{argv, texts};
 use super::values::{Link, Of, Subnet, kind};
 use crate::diag::{Code, Diagnostic, Result};
 use crate::lab::docker::{ContainerWish, NetworkWish};
+use crate::lab::nspawn::MachineWish;
 use crate::types::address::{Prefix, ip};
 
 pub(super) const FUNCTIONS: &[Function] = &[
@@ -45,6 +46,56 @@ pub(super) const FUNCTIONS: &[Function] = &[
     },
     Function {
         of: Of::Free,
+        name: "docker_start",
+        params: "name",
+        arity: (1, 1),
+        gives: "namespace",
+        doc: "Starts a Docker container that is there and does not run; it is stopped at `down`.\n\n```rhai\nneeds(\"docker\");\ndocker_run(\"web\", #{ image: \"busybox\", network: \"none\" });\ndocker_stop(\"web\");\nlet web = docker_start(\"web\");\nexpect(web.ping(\"127.0.0.1\"));\n```",
+        form: Form::Call(|c| {
+            let (name, site) = (c.text(0)?, c.site.clone());
+            c.lab()?.docker_start(&site, &name).map(value)
+        }),
+    },
+    Function {
+        of: Of::Free,
+        name: "docker_stop",
+        params: "name",
+        arity: (1, 1),
+        gives: "()",
+        doc: "Stops a Docker container that the lab made or started. Its namespace goes, with all that was put into it.\n\n```rhai\nneeds(\"docker\");\ndocker_run(\"web\", #{ image: \"busybox\", network: \"none\" });\ndocker_stop(\"web\");\n```",
+        form: Form::Call(|c| {
+            let (name, site) = (c.text(0)?, c.site.clone());
+            c.lab()?.docker_stop(&site, &name).map(|()| Dynamic::UNIT)
+        }),
+    },
+    Function {
+        of: Of::Free,
+        name: "docker_rm",
+        params: "name",
+        arity: (1, 1),
+        gives: "()",
+        doc: "Ends and removes a Docker container that the lab made; `down` does it by itself.\n\n```rhai\nneeds(\"docker\");\ndocker_run(\"web\", #{ image: \"busybox\", network: \"none\" });\ndocker_rm(\"web\");\n```",
+        form: Form::Call(|c| {
+            let name = c.text(0)?;
+            c.lab()?.docker_rm(&name).map(|()| Dynamic::UNIT)
+        }),
+    },
+    Function {
+        of: Of::Free,
+        name: "docker_pull",
+        params: "image, #{ keep }?",
+        arity: (1, 2),
+        gives: "()",
+        doc: "Fetches an image from a registry, unless it is there; nothing else ever does. It goes at `down`.\n\n* `keep` - whether it stays at `down`, so that the next run need not fetch it again\n\n```rhai\nneeds(\"docker\");\ndocker_pull(\"busybox\", #{ keep: true });\n```",
+        form: Form::Call(|c| {
+            let (image, site, mut options) = (c.text(0)?, c.site.clone(), c.options(1)?);
+            let keep = options.bool("keep")?.unwrap_or(false);
+            options.finish()?;
+            c.lab()?.docker_pull(&site, &image, keep).map(|()| Dynamic::UNIT)
+        }),
+    },
+    Function {
+        of: Of::Free,
         name: "docker_images",
         params: "",
         arity: (0, 0),
@@ -60,7 +111,47 @@ pub(super) const FUNCTIONS: &[Function] = &[
             Ok(images.into_iter().map(map).collect::<Array>().into())
         }),
     },
+    Function {
+        of: Of::Free,
+        name: "nspawn",
+        params: "name",
+        arity: (1, 1),
+        gives: "namespace",
+        doc: "Finds the namespace of a running systemd-nspawn machine, by its name.\n\nEvery verb and probe works in it, and nothing has to be installed in the machine.\n\n```rhai\nneeds(\"nspawn\");\ntry { nspawn(\"nosuch\"); } catch (e) { expect(e.code == \"NL0124\"); }\n```",
+        form: Form::Call(|c| {
+            let name = c.text(0)?;
+            c.look()?.nspawn(&name).map(value)
+        }),
+    },
+    Function {
+        of: Of::Free,
+        name: "nspawn_run",
+        params: "name, #{ directory, command, boot }",
+        arity: (2, 2),
+        gives: "namespace",
+        doc: "Starts a systemd-nspawn machine with a network of its own, which ends at `down`; gives its namespace.\n\nWhat the machine writes into its folder stays there.\n\n* `directory` - the folder that is its root, with a whole system in it\n* `command` - what runs in it, a line or an array of words; `sleep infinity` otherwise\n* `boot` - whether its own init is started instead\n\n```rhai\nneeds(\"nspawn\");\ntry { nspawn_run(\"web\", #{ directory: \"/nosuch\" }); } catch (e) { expect(e.code == \"NL0125\"); }\n```",
+        form: Form::Call(machine),
+    },
 ];
+
+fn machine(c: &mut Call<'_>) -> Result<Dynamic> {
+    let (name, site, mut options) = (c.text(0)?, c.site.clone(), c.options(1)?);
+    let directory = options.text("directory")?;
+    let command = options.any("command").map(|given| argv(&given)).transpose()?;
+    let boot = options.bool("boot")?.unwrap_or(false);
+    options.finish()?;
+    let Some(directory) = directory else {
+        return Err(Diagnostic::new(Code::BadOption, format!("the machine `{name}` needs a folder that is its root"))
+            .help("directory: \"/var/lib/machines/web\""));
+    };
+    if boot && command.is_some() {
+        return Err(Diagnostic::new(Code::BadOption, "a machine either boots or runs a command")
+            .help("leave one of `boot` and `command` out"));
+    }
+    let command = command.unwrap_or_else(|| vec!["sleep".into(), "infinity".into()]);
+    let wish = MachineWish { directory: directory.into(), command, boot };
+    c.lab()?.nspawn_run(&site, &name, wish).map(value)
+}
 
 fn network(c: &mut Call<'_>) -> Result<Dynamic> {
     let (name, site, mut options) = (c.text(0)?, c.site.clone(), c.options(1)?);

@@ -7,6 +7,7 @@ use super::function::{Form, Function};
 use super::values::{Of, kind};
 use crate::container::engine::Engine;
 use crate::diag::{Code, Diagnostic, Result};
+use crate::lab::nspawn;
 use crate::probe::feature;
 
 pub(super) const FUNCTIONS: &[Function] = &[
@@ -104,7 +105,10 @@ fn need(name: &str) -> Result<()> {
     if name == "docker" {
         return Engine::find()?.ping();
     }
-    let names: Vec<&str> = feature::names().chain(["docker"]).collect();
+    if name == "nspawn" {
+        return nspawn::require();
+    }
+    let names: Vec<&str> = feature::names().chain(["docker", "nspawn"]).collect();
     let error = Diagnostic::new(Code::BadOption, format!("there is no feature `{name}`"));
     Err(match crate::diag::nearest(name, names.iter().copied()) {
         Some(near) => error.help(format!("did you mean \"{near}\"?")),

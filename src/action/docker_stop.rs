@@ -1,0 +1,69 @@
+//! A container of Docker's is stopped.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::docker_run::let_go;
+use super::docker_start::SECONDS;
+use super::text::Names;
+use super::{After, Change, Context, Failure, Subject, Undone};
+use crate::container::engine::{Engine, Wait, tool};
+use crate::container::refusal::Trouble;
+use crate::diag::Result;
+
+/// A container is stopped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DockerStop {
+    /// The daemon's socket.
+    pub socket: PathBuf,
+    /// Its name.
+    pub name: String,
+    /// Its id.
+    pub id: String,
+    /// Its first process.
+    pub pid: i32,
+    /// Whether the undo starts it again: one that goes with the lab need not be.
+    pub again: bool,
+}
+
+impl Change for DockerStop {
+    fn apply(&self, ctx: &mut Context<'_>) -> std::result::Result<After, Failure> {
+        let_go(self.pid, ctx);
+        match Engine::at(&self.socket).stop(&self.id, SECONDS, &ctx.wait) {
+            Ok(()) => Ok(After::Nothing),
+            Err(Trouble::Refused(refusal)) => {
+                Err(Failure::clean(refusal.into_error(&format!("stop the container `{}`", self.name))))
+            }
+            Err(Trouble::NoAnswer(error)) => Err(Failure::partial(error)),
+        }
+    }
+
+    fn undo(&self, _after: &After, _ctx: &mut Context<'_>) -> Result<Undone> {
+        if !self.again {
+            return Ok(Undone::Already);
+        }
+        let (engine, wait) = (Engine::at(&self.socket), Wait::default());
+        let what = format!("start the container `{}` again", self.name);
+        let found = engine.container(&self.id, &wait).map_err(|t| t.into_error(&what))?;
+        let Some(container) = found.filter(|c| !c.running) else { return Ok(Undone::Already) };
+        engine.start(&container.id, &wait).map_err(|t| t.into_error(&what))?;
+        Ok(Undone::Yes)
+    }
+
+    fn subject(&self) -> Subject {
+        Subject::Machine
+    }
+
+    fn ip(&self, _names: &Names) -> Vec<String> {
+        vec![format!("{} stop {}", tool(&self.socket), self.name)]
+    }
+
+    fn by_hand(&self, _names: &Names) -> Vec<String> {
+        if self.again { vec![format!("{} start {}", tool(&self.socket), self.name)] } else { Vec::new() }
+    }
+
+    fn rhai(&self, _names: &Names) -> String {
+        format!("docker_stop({:?})", self.name)
+    }
+}
