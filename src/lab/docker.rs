@@ -70,6 +70,7 @@ impl Lab {
     /// # Errors
     /// `NL0101` if the name is taken, and what the daemon refuses.
     pub fn docker_network(&mut self, site: &Site, name: &str, wish: NetworkWish) -> Result<()> {
+        check_name("network", name)?;
         let engine = Engine::find()?;
         if let Some(gateway) = wish.gateway
             && !wish.subnets.iter().any(|s| s.contains(gateway))
@@ -99,6 +100,7 @@ impl Lab {
     /// # Errors
     /// `NL0101` if the name is taken, `NL0125` without the image, `NL0124` without the network, and what the daemon refuses.
     pub fn docker_run(&mut self, site: &Site, name: &str, wish: ContainerWish) -> Result<NsId> {
+        check_name("container", name)?;
         let engine = Engine::find()?;
         self.check_place(&engine, &wish)?;
         let run = DockerRun {
@@ -319,6 +321,16 @@ pub fn no_such_container(engine: &Engine, name: &str, wait: &Wait) -> Box<Diagno
         }
         None => error.help(format!("there is {}", names.join(", "))),
     }
+}
+
+/// Docker's own rule for names.
+fn check_name(what: &str, name: &str) -> Result<()> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+    if name.len() > 1 && name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(fits) {
+        return Ok(());
+    }
+    Err(Diagnostic::new(Code::BadName, format!("`{name}` cannot be the name of a Docker {what}"))
+        .help("it has two characters or more: a letter or digit, then letters, digits, `_`, `.` and `-`"))
 }
 
 fn made_it(action: &Action, container: &Container) -> bool {
