@@ -136,6 +136,18 @@ pub fn pid_namespace(pid: i32) -> Option<u64> {
     fs::metadata(format!("/proc/{pid}/ns/pid")).ok().map(|m| m.ino())
 }
 
+/// Whether a process is in another user namespace than this one.
+pub fn has_own_users(pid: i32) -> bool {
+    let inode = |pid: &str| fs::metadata(format!("/proc/{pid}/ns/user")).map(|m| m.ino()).ok();
+    inode(&pid.to_string()) != inode("self")
+}
+
+/// The variables that a process was started with.
+pub fn environment(pid: i32) -> Vec<String> {
+    let bytes = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    bytes.split(|b| *b == 0).filter(|v| !v.is_empty()).map(|v| String::from_utf8_lossy(v).into_owned()).collect()
+}
+
 /// Which network namespace a process is in. The number may be used again later: it is for a look at the same time.
 pub fn net_namespace(pid: i32) -> Option<u64> {
     fs::metadata(format!("/proc/{pid}/ns/net")).ok().map(|m| m.ino())

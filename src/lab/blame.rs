@@ -25,6 +25,7 @@ impl Lab {
             (Code::AddressTaken, Action::AddrAdd(a)) => self.blame_addr(error, a),
             (Code::AddressTaken, _) => error.help("the port lists it twice"),
             (Code::NameTaken, Action::NetnsAdd(a)) => self.blame_netns(error, a),
+            (Code::NameTaken, Action::DockerRun(_) | Action::DockerNetwork(_)) => self.blame_docker(error, action),
             (Code::NameTaken, Action::LinkAdd(a)) => {
                 let ends: Vec<(NetnsCookie, String)> =
                     a.ends().map(|e| (e.link.netns, e.link.name.to_string())).collect();
@@ -103,7 +104,7 @@ impl Lab {
     }
 
     /// Where this script made what is in the way.
-    fn made_it(&self, made: Option<&Site>) -> String {
+    pub(super) fn made_it(&self, made: Option<&Site>) -> String {
         let now = self.steps.last().map(|(_, s)| &s.site);
         match made {
             Some(made) if now == Some(made) => {
@@ -156,6 +157,6 @@ impl Lab {
     }
 }
 
-fn belongs_to(lab: &LabName) -> String {
+pub(super) fn belongs_to(lab: &LabName) -> String {
     format!("it belongs to the lab `{lab}`; take that down with `netlab down {lab}`, or choose another name")
 }

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::Lab;
+use super::blame::belongs_to;
 use super::objects::NsId;
 use crate::action::docker_network::DockerNetwork;
 use crate::action::docker_pull::DockerPull;
@@ -17,6 +18,7 @@ use crate::container::refusal::Trouble;
 use crate::diag::{Code, Diagnostic, Result, Site, nearest};
 use crate::kernel::{netns, process};
 use crate::types::address::Prefix;
+use crate::types::name::LabName;
 
 /// What a script wants of a network.
 #[derive(Debug, Clone, Default)]
@@ -202,6 +204,40 @@ impl Lab {
         self.perform(site, Action::DockerPull(pull))
     }
 
+    /// Adds to an error about a name that is taken who has it.
+    pub(super) fn blame_docker(&self, error: Box<Diagnostic>, action: &Action) -> Box<Diagnostic> {
+        let wait = Wait::default();
+        let (label, reach, remove) = match action {
+            Action::DockerRun(run) => {
+                let engine = Engine::at(&run.socket);
+                let label = engine.container(&run.name, &wait).ok().flatten().and_then(|c| c.label);
+                (label, format!("docker({:?})", run.name), format!("{} rm -f {}", engine.tool(), run.name))
+            }
+            Action::DockerNetwork(network) => {
+                let engine = Engine::at(&network.socket);
+                let label = engine.network(&network.name, &wait).ok().flatten().and_then(|n| n.label);
+                (
+                    label,
+                    format!("network: {:?}", network.name),
+                    format!("{} network rm {}", engine.tool(), network.name),
+                )
+            }
+            _ => return error,
+        };
+        let of = |label: &str| self.steps.iter().find(|(_, s)| made_by(&s.action) == Some(label));
+        match label.as_deref() {
+            Some(label) if of(label).is_some() => error.help(self.made_it(of(label).map(|(_, step)| &step.site))),
+            // What is of a lab by its label may have lost that lab's journal.
+            Some(label) => match LabName::new(label.split(':').next().unwrap_or(label)) {
+                Ok(lab) if self.store.journal(&lab).exists() => error.help(belongs_to(&lab)),
+                _ => error.help(format!("a lab that is no more left it behind; remove it with `{remove}`")),
+            },
+            None => error.help(format!(
+                "it was there before this lab; reach it with {reach}, remove it with `{remove}`, or choose another name"
+            )),
+        }
+    }
+
     /// The number of a step that stands.
     fn open_step(&self, is: impl Fn(&Action) -> bool) -> Option<u64> {
         self.steps.iter().rev().find(|(_, s)| s.phase.is_open() && is(&s.action)).map(|(seq, _)| *seq)
@@ -335,6 +371,15 @@ fn check_name(what: &str, name: &str) -> Result<()> {
 
 fn made_it(action: &Action, container: &Container) -> bool {
     matches!(action, Action::DockerRun(run) if container.label.as_deref() == Some(&run.label))
+}
+
+/// The label of what an action makes.
+fn made_by(action: &Action) -> Option<&str> {
+    match action {
+        Action::DockerRun(run) => Some(&run.label),
+        Action::DockerNetwork(network) => Some(&network.label),
+        _ => None,
+    }
 }
 
 fn check_address(ip: IpAddr, network: &Network) -> Result<()> {

@@ -122,6 +122,7 @@ pub struct Objects {
     /// The ifindexes that are taken in a namespace that was just made: the same in all of them.
     taken_when_new: Option<HashSet<u32>>,
     last_seq: u64,
+    containers: Vec<String>,
 }
 
 impl Objects {
@@ -161,6 +162,7 @@ impl Objects {
 
     /// An action has been done.
     pub fn done(&mut self, action: &Action, site: &Site) {
+        self.containers.extend(container_of(action));
         match action {
             Action::LinkMove(a) => self.settle(a.to),
             Action::LinkSet(a) => self.settle(a.link),
@@ -180,6 +182,9 @@ impl Objects {
 
     /// An action has failed or was undone: what it would have made or moved is as it was before.
     pub fn failed(&mut self, action: &Action) {
+        if let Some(container) = container_of(action) {
+            self.containers.retain(|c| *c != container);
+        }
         match action {
             Action::NetnsAdd(a) => self.lose_netns(a.cookie),
             Action::LinkAdd(a) => {
@@ -217,6 +222,11 @@ impl Objects {
         self.netns.push(NetnsObject { cookie, name, made, made_at: None, site, gone: None, guest: None });
         self.by_cookie.insert(cookie, id);
         id
+    }
+
+    /// The containers and machines that the lab made and that are there, as the command line names them.
+    pub fn containers(&self) -> &[String] {
+        &self.containers
     }
 
     /// Says that a namespace is that of a container or machine.
@@ -441,6 +451,15 @@ impl Objects {
         if let Some(id) = self.by_cookie.remove(&cookie) {
             self.netns[id.0].gone.get_or_insert_with(nowhere);
         }
+    }
+}
+
+/// The container or machine that an action makes.
+fn container_of(action: &Action) -> Option<String> {
+    match action {
+        Action::DockerRun(run) => Some(format!("docker:{}", run.name)),
+        Action::NspawnRun(run) => Some(format!("nspawn:{}", run.name)),
+        _ => None,
     }
 }
 
