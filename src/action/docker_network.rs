@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::docker_run::{belongs_elsewhere, find_labelled};
+use super::docker_run::{belongs_elsewhere, find_soon};
 use super::text::Names;
 use super::{After, Change, Context, Failure, Subject, Undone};
 use crate::container::docker::LABEL;
@@ -111,7 +111,7 @@ impl Change for DockerNetwork {
         let what = format!("remove the Docker network `{}`", self.name);
         let found = match after {
             After::Docker { id, .. } => engine.network(id, &wait),
-            _ => find_labelled(|| engine.labelled_network(&self.label, &wait)),
+            _ => find_soon(|| engine.labelled_network(&self.label, &wait)),
         };
         let Some(network) = found.map_err(|t| t.into_error(&what))? else { return Ok(Undone::Already) };
         if network.label.as_deref() != Some(&self.label) {

@@ -13,11 +13,13 @@ use crate::container::docker::{Container, LABEL};
 use crate::container::engine::{Engine, Wait, tool};
 use crate::container::refusal::{Refusal, Trouble};
 use crate::diag::{Code, Diagnostic, Result};
-use crate::kernel::netns;
+use crate::kernel::{netns, process};
 
 /// How long a daemon may go on with a request whose netlab was killed, until what it made can be seen.
 const GRACE: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(50);
+/// A command that ends at once, ends within that.
+const PROBATION: Duration = Duration::from_millis(50);
 
 /// A container is made and started.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,6 +112,12 @@ impl DockerRun {
     fn look(&self, engine: &Engine, id: &str, wait: &Wait) -> Result<Container> {
         let what = format!("look at the container `{}`", self.name);
         let found = engine.container(id, wait).map_err(|t| t.into_error(&what))?;
+        let found = match found {
+            Some(container) if container.running && !survives(container.pid) => {
+                engine.container(id, wait).map_err(|t| t.into_error(&what))?
+            }
+            other => other,
+        };
         match found {
             Some(container) if container.running && container.pid > 0 => Ok(container),
             Some(container) => Err(ended(&container, engine, wait)),
@@ -140,7 +148,7 @@ impl Change for DockerRun {
         let what = format!("remove the container `{}`", self.name);
         let found = match after {
             After::Docker { id, .. } => engine.container(id, &wait),
-            _ => find_labelled(|| engine.labelled_container(&self.label, &wait)),
+            _ => find_soon(|| engine.labelled_container(&self.label, &wait)),
         };
         let Some(container) = found.map_err(|t| t.into_error(&what))? else { return Ok(Undone::Already) };
         if container.label.as_deref() != Some(&self.label) {
@@ -210,6 +218,25 @@ impl Change for DockerRun {
     }
 }
 
+/// Whether a process that was just started lives on for a moment.
+pub(super) fn survives(pid: i32) -> bool {
+    let Some(process) = process::key(pid) else {
+        // It has ended already, or cannot be seen from here: the daemon knows.
+        std::thread::sleep(PAUSE);
+        return false;
+    };
+    let deadline = Instant::now() + PROBATION;
+    while Instant::now() < deadline {
+        if !process::is_alive(process) {
+            // The daemon hears of it a little later.
+            std::thread::sleep(PAUSE);
+            return false;
+        }
+        std::thread::sleep(PROBATION / 10);
+    }
+    true
+}
+
 /// Closes the namespace of a process that ends now: while somebody has it open, the links in it live on.
 pub(super) fn let_go(pid: i32, ctx: &mut Context<'_>) {
     if pid > 0
@@ -221,8 +248,8 @@ pub(super) fn let_go(pid: i32, ctx: &mut Context<'_>) {
     }
 }
 
-/// Looks for what carries a label. The daemon may still be about to make it for a netlab that was killed.
-pub(super) fn find_labelled<T>(
+/// Looks for what may have been made or started. The daemon may still be about to do it for a netlab that was killed.
+pub(super) fn find_soon<T>(
     look: impl Fn() -> std::result::Result<Option<T>, Trouble>,
 ) -> std::result::Result<Option<T>, Trouble> {
     let deadline = Instant::now() + GRACE;
@@ -256,6 +283,9 @@ pub fn ended(container: &Container, engine: &Engine, wait: &Wait) -> Box<Diagnos
 pub fn no_such_image(image: &str, engine: &Engine, wait: &Wait) -> Box<Diagnostic> {
     let error = Diagnostic::new(Code::NoSuchImage, format!("there is no image `{image}`"));
     let names: Vec<String> = engine.images(wait).unwrap_or_default().into_iter().flat_map(|i| i.names).collect();
+    // Nobody writes `:latest`.
+    let names: Vec<String> =
+        names.into_iter().map(|n| n.strip_suffix(":latest").map(str::to_owned).unwrap_or(n)).collect();
     let get = format!("get it with `{} pull {image}`, or docker_pull({image:?}) in the script", engine.tool());
     match crate::diag::nearest(image, names.iter().map(String::as_str)) {
         Some(near) => error.help(format!("did you mean \"{near}\"? Otherwise {get}")),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::docker_run::{ended, let_go};
+use super::docker_run::{ended, find_soon, let_go, survives};
 use super::text::Names;
 use super::{After, Change, Context, Failure, Subject, Undone};
 use crate::container::engine::{Engine, Wait, tool};
@@ -34,7 +34,12 @@ impl Change for DockerStart {
             Err(Trouble::Refused(refusal)) => return Err(Failure::clean(refusal.into_error(&what))),
             Err(Trouble::NoAnswer(error)) => return Err(Failure::partial(error)),
         }
-        match engine.container(&self.id, wait).map_err(|t| Failure::partial(t.into_error(&what)))? {
+        let look = || engine.container(&self.id, wait).map_err(|t| Failure::partial(t.into_error(&what)));
+        let found = match look()? {
+            Some(c) if c.running && !survives(c.pid) => look()?,
+            other => other,
+        };
+        match found {
             Some(c) if c.running && c.pid > 0 => Ok(After::Docker { id: c.id, started: c.started }),
             Some(c) => Err(Failure::partial(ended(&c, &engine, wait))),
             None => Err(Failure::clean(Diagnostic::new(
@@ -47,8 +52,9 @@ impl Change for DockerStart {
     fn undo(&self, after: &After, ctx: &mut Context<'_>) -> Result<Undone> {
         let (engine, wait) = (Engine::at(&self.socket), Wait::default());
         let what = format!("stop the container `{}`", self.name);
-        let found = engine.container(&self.id, &wait).map_err(|t| t.into_error(&what))?;
-        let Some(container) = found.filter(|c| c.running) else { return Ok(Undone::Already) };
+        let look = || Ok(engine.container(&self.id, &wait)?.filter(|c| c.running));
+        let found = if *after == After::Nothing { find_soon(look) } else { look() };
+        let Some(container) = found.map_err(|t| t.into_error(&what))? else { return Ok(Undone::Already) };
         if let After::Docker { started, .. } = after
             && *started != container.started
         {

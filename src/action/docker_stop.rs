@@ -1,6 +1,7 @@
 //! A container of Docker's is stopped.
 
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +12,8 @@ use super::{After, Change, Context, Failure, Subject, Undone};
 use crate::container::engine::{Engine, Wait, tool};
 use crate::container::refusal::Trouble;
 use crate::diag::Result;
+
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// A container is stopped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,7 +34,7 @@ impl Change for DockerStop {
     fn apply(&self, ctx: &mut Context<'_>) -> std::result::Result<After, Failure> {
         let_go(self.pid, ctx);
         match Engine::at(&self.socket).stop(&self.id, SECONDS, &ctx.wait) {
-            Ok(()) => Ok(After::Nothing),
+            Ok(()) => Ok(After::Docker { id: self.id.clone(), started: String::new() }),
             Err(Trouble::Refused(refusal)) => {
                 Err(Failure::clean(refusal.into_error(&format!("stop the container `{}`", self.name))))
             }
@@ -39,14 +42,22 @@ impl Change for DockerStop {
         }
     }
 
-    fn undo(&self, _after: &After, _ctx: &mut Context<'_>) -> Result<Undone> {
+    fn undo(&self, after: &After, _ctx: &mut Context<'_>) -> Result<Undone> {
         if !self.again {
             return Ok(Undone::Already);
         }
         let (engine, wait) = (Engine::at(&self.socket), Wait::default());
         let what = format!("start the container `{}` again", self.name);
-        let found = engine.container(&self.id, &wait).map_err(|t| t.into_error(&what))?;
-        let Some(container) = found.filter(|c| !c.running) else { return Ok(Undone::Already) };
+        // For a netlab that was killed the daemon may still be about to stop it.
+        let deadline = Instant::now() + Duration::from_secs(SECONDS.into()) + PAUSE;
+        let container = loop {
+            match engine.container(&self.id, &wait).map_err(|t| t.into_error(&what))? {
+                None => return Ok(Undone::Already),
+                Some(container) if !container.running => break container,
+                Some(_) if *after != After::Nothing || Instant::now() >= deadline => return Ok(Undone::Already),
+                Some(_) => std::thread::sleep(PAUSE),
+            }
+        };
         engine.start(&container.id, &wait).map_err(|t| t.into_error(&what))?;
         Ok(Undone::Yes)
     }

@@ -15,6 +15,8 @@ use crate::kernel::process::{self, ProcessKey};
 /// How long a machine may take until its first process is there.
 const PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(5);
+/// So long it has to live: a command that ends at once, ends within that.
+const PROBATION: Duration = Duration::from_millis(100);
 
 /// A machine is started.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +39,7 @@ impl NspawnRun {
     /// Waits until the machine has begun: its first process is in a network namespace of its own.
     fn wait(&self, nspawn: ProcessKey, ctx: &Context<'_>) -> Result<()> {
         let deadline = Instant::now() + PATIENCE;
+        let mut begun: Option<Instant> = None;
         let outside = process::net_namespace(nspawn.pid);
         let is_inside = |leader: ProcessKey| process::net_namespace(leader.pid).is_some_and(|net| Some(net) != outside);
         loop {
@@ -44,7 +47,10 @@ impl NspawnRun {
                 return Err(Diagnostic::new(Code::BadProgram, format!("the machine `{}` ended at once", self.name))
                     .help(printed(&self.start.log)));
             }
-            if machine::leader_of(nspawn.pid).is_some_and(is_inside) {
+            if begun.is_none() && machine::leader_of(nspawn.pid).is_some_and(is_inside) {
+                begun = Some(Instant::now());
+            }
+            if begun.is_some_and(|begun| begun.elapsed() >= PROBATION) {
                 return Ok(());
             }
             ctx.wait.check()?;

@@ -25,6 +25,7 @@ impl Lab {
             (Code::AddressTaken, Action::AddrAdd(a)) => self.blame_addr(error, a),
             (Code::AddressTaken, _) => error.help("the port lists it twice"),
             (Code::NameTaken, Action::NetnsAdd(a)) => self.blame_netns(error, a),
+            (Code::NoSuchLink, Action::DockerNetwork(a)) => self.blame_parent(error, a),
             (Code::NameTaken, Action::DockerRun(_) | Action::DockerNetwork(_)) => self.blame_docker(error, action),
             (Code::NameTaken, Action::LinkAdd(a)) => {
                 let ends: Vec<(NetnsCookie, String)> =

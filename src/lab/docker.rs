@@ -17,6 +17,7 @@ use crate::container::engine::{Engine, Wait};
 use crate::container::refusal::Trouble;
 use crate::diag::{Code, Diagnostic, Result, Site, nearest};
 use crate::kernel::{netns, process};
+use crate::probe::state;
 use crate::types::address::Prefix;
 use crate::types::name::LabName;
 
@@ -235,6 +236,22 @@ impl Lab {
             None => error.help(format!(
                 "it was there before this lab; reach it with {reach}, remove it with `{remove}`, or choose another name"
             )),
+        }
+    }
+
+    /// Adds to an error about a missing parent which links there are.
+    pub(super) fn blame_parent(&mut self, error: Box<Diagnostic>, network: &DockerNetwork) -> Box<Diagnostic> {
+        let wanted = network.parent.as_deref().unwrap_or_default();
+        let host = self.header.host;
+        let links = self.kernel.socket(host).and_then(|socket| state::link::read(socket).ok()).unwrap_or_default();
+        let names: Vec<&str> = links.iter().filter(|l| !l.loopback).map(|l| l.ifname.as_str()).collect();
+        if names.contains(&wanted) {
+            return error.help("it is on the host, but not in the namespace that dockerd runs in");
+        }
+        match nearest(wanted, names.iter().copied()) {
+            Some(near) => error.help(format!("did you mean \"{near}\"?")),
+            None if names.is_empty() => error.help("the host has none but `lo`"),
+            None => error.help(format!("the host has {}", names.join(", "))),
         }
     }
 
