@@ -309,7 +309,7 @@ fn pieces(mut rest: &[u8]) -> Vec<u8> {
 /// What went wrong, of the lines that a pull answers: its status says nothing, since it is sent first.
 fn pull_error(lines: &str) -> Option<String> {
     let errors = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    errors.filter_map(|line| line["error"].as_str().map(str::to_owned)).last()
+    errors.rev().find_map(|line| line["error"].as_str().map(str::to_owned))
 }
 
 fn filter(label: &str) -> String {

@@ -62,7 +62,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         params: "name",
         arity: (1, 1),
         gives: "()",
-        doc: "Stops a Docker container that the lab made or started. Its namespace goes, with all that was put into it.\n\n```rhai\nneeds(\"docker\");\ndocker_run(\"web\", #{ image: \"busybox\", network: \"none\" });\ndocker_stop(\"web\");\n```",
+        doc: "Stops a Docker container that the lab made or started.\n\nIts namespace goes, with all that was put into it.\n\n```rhai\nneeds(\"docker\");\ndocker_run(\"web\", #{ image: \"busybox\", network: \"none\" });\ndocker_stop(\"web\");\n```",
         form: Form::Call(|c| {
             let (name, site) = (c.text(0)?, c.site.clone());
             c.lab()?.docker_stop(&site, &name).map(|()| Dynamic::UNIT)
@@ -86,7 +86,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         params: "image, #{ keep }?",
         arity: (1, 2),
         gives: "()",
-        doc: "Fetches an image from a registry, unless it is there; nothing else ever does. It goes at `down`.\n\n* `keep` - whether it stays at `down`, so that the next run need not fetch it again\n\n```rhai\nneeds(\"docker\");\ndocker_pull(\"busybox\", #{ keep: true });\n```",
+        doc: "Fetches an image from a registry, unless it is there; nothing else ever does.\n\nIt goes at `down`.\n\n* `keep` - whether it stays at `down`, so that the next run need not fetch it again\n\n```rhai\nneeds(\"docker\");\ndocker_pull(\"busybox\", #{ keep: true });\n```",
         form: Form::Call(|c| {
             let (image, site, mut options) = (c.text(0)?, c.site.clone(), c.options(1)?);
             let keep = options.bool("keep")?.unwrap_or(false);

@@ -57,3 +57,27 @@ fn down_after_the_containers_changed() {
         house.assert_same(&before, meanwhile);
     }
 }
+
+/// Stopped in a stretch that is taken back, a container runs again; so does the user's, if it was stopped by force.
+#[test]
+fn what_was_stopped_is_started_again() {
+    let Some(house) = House::with_docker() else { return };
+    let users = "sh -c 'trap exit TERM; while :; do sleep 0.1; done'";
+    house.sh(&format!("docker run -d --name users --network none busybox {users}"));
+    let run = house.run(
+        r#"
+        docker_run("own", #{ image: "busybox", network: "none", command: ["sh", "-c", "trap exit TERM; while :; do sleep 0.1; done"] });
+        let failed = false;
+        try { attempt { docker_stop("own"); throw "no"; } } catch { failed = true; }
+        expect(failed);
+        expect(docker("own").ping("127.0.0.1"));
+        "#,
+    );
+    run.ends_with(0);
+    house.down();
+    house.sandbox.write("/run/x.rhai", r#"docker_stop("users");"#);
+    house.sandbox.netlab(&["run", "--quiet", "--force", "/run/x.rhai"]).ends_with(0);
+    assert_eq!(house.sh("docker ps -a --format '{{.Names}} {{.State}}'"), "users exited\n");
+    house.down();
+    assert_eq!(house.sh("docker ps -a --format '{{.Names}} {{.State}}'"), "users running\n");
+}
