@@ -82,3 +82,31 @@ fn print(cases: &[Case]) -> String {
     }
     text
 }
+
+/// Somebody without privilege, whom the socket is closed to; and one whom it is open to, but who cannot go into a container.
+#[test]
+fn without_privilege() {
+    let Some(house) = House::with_docker() else { return };
+    house.sandbox.write("/mnt/lab.rhai", "docker(\"web\");");
+    house.sh(&format!(
+        "cp {} /mnt/netlab; mkdir -m 700 /mnt/nobody; chown 65534 /mnt/nobody",
+        env!("CARGO_BIN_EXE_netlab")
+    ));
+    let run = || {
+        let line = "cd /mnt; XDG_RUNTIME_DIR=/mnt/nobody setpriv --reuid=65534 --regid=65534 --clear-groups ./netlab run --quiet lab.rhai";
+        let output = house.sandbox.try_sh(line);
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (code, said) = run();
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("error[NL0109]: you may not talk to the Docker daemon at /var/run/docker.sock\n"), "{said}");
+    assert!(said.contains("help: run netlab as root: containers are entered as well"), "{said}");
+    house.sh("chmod 666 /run/docker.sock; docker run -d --name web --network none busybox sleep 1000");
+    let (code, said) = run();
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains("error[NL0124]: the container `web` runs as process ")
+            && said.contains("run netlab as root on the machine itself, with --host"),
+        "{said}"
+    );
+}

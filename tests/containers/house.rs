@@ -16,6 +16,7 @@ const TOOLS: &[(&str, &str)] = &[
     ("dockerd", "docker.io"),
     ("systemd-nspawn", "systemd-container"),
     ("busybox", "busybox-static"),
+    ("docker-registry", "docker-registry"),
 ];
 
 /// A tree that is an image for Docker and a root for machines.

@@ -10,5 +10,6 @@ mod labs;
 mod machines;
 mod manual;
 mod ownership;
+mod pull;
 mod restart;
 mod shell;
