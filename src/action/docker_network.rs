@@ -73,7 +73,7 @@ impl DockerNetwork {
     /// What the daemon's words mean.
     fn explain(&self, refusal: Refusal) -> Box<Diagnostic> {
         let name = &self.name;
-        if refusal.status == 409 || refusal.says(&["already exists"]) {
+        if refusal.status == 409 || refusal.says(&["already exists", "already used"]) {
             return Diagnostic::new(Code::NameTaken, format!("there is a Docker network called `{name}` already"));
         }
         if refusal.says(&["invalid subinterface vlan name", "no such device", "parent interface"])
@@ -82,8 +82,7 @@ impl DockerNetwork {
             return Diagnostic::new(
                 Code::NoSuchLink,
                 format!("Docker finds no link `{parent}` for the network `{name}`"),
-            )
-            .help("`parent` is a link of the namespace that dockerd runs in; `ip link` lists them");
+            );
         }
         if refusal.says(&["pool overlaps"]) {
             let subnets = self.subnets.join(", ");

@@ -85,7 +85,7 @@ impl DockerRun {
         if refusal.says(&["no such image", "not known"]) {
             return no_such_image(&self.image, engine, wait);
         }
-        if refusal.status == 409 {
+        if refusal.status == 409 || refusal.says(&["that name is already in use"]) {
             return Diagnostic::new(Code::NameTaken, format!("there is a container called `{name}` already"));
         }
         if refusal.says(&["address already in use"])
