@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 
+use serde::{Deserialize, Serialize};
+
 use crate::kernel::space::NetnsCookie;
 
 /// The names of the namespaces that actions mention by cookie.
@@ -21,7 +23,7 @@ enum Name {
 }
 
 /// A container or machine, whose namespace has no name.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Guest {
     /// Its own name: `web`.
     pub name: String,

@@ -16,7 +16,7 @@ use crate::container::docker::{Container, Image, Network};
 use crate::container::engine::{Engine, Wait};
 use crate::container::refusal::Trouble;
 use crate::diag::{Code, Diagnostic, Result, Site, nearest};
-use crate::kernel::{netns, process};
+use crate::kernel::process;
 use crate::probe::state;
 use crate::types::address::Prefix;
 use crate::types::name::LabName;
@@ -318,20 +318,13 @@ impl Lab {
     fn enter_container(&mut self, engine: &Engine, container: &Container) -> Result<NsId> {
         let name = &container.name;
         let process = process_of(engine, container)?;
-        let opened = netns::of_pid(process.pid).and_then(|fd| self.kernel.adopt(fd));
-        let cookie = opened.map_err(|e| cannot_enter(name, process.pid, &e))?;
-        // One with `--network host` has none of its own.
-        let id = self.objects.add_netns(cookie, None, false, None);
-        if cookie != self.header.host {
-            let guest = Guest {
-                name: name.clone(),
-                title: format!("docker:{name}"),
-                pid: format!("$({} inspect -f '{{{{.State.Pid}}}}' {name})", engine.tool()),
-                handle: format!("docker({name:?})"),
-            };
-            self.objects.set_guest(id, process, guest);
-        }
-        Ok(id)
+        let guest = Guest {
+            name: name.clone(),
+            title: format!("docker:{name}"),
+            pid: format!("$({} inspect -f '{{{{.State.Pid}}}}' {name})", engine.tool()),
+            handle: format!("docker({name:?})"),
+        };
+        self.enter_guest(process, guest)
     }
 
     /// The label for what the next step makes.
@@ -420,9 +413,4 @@ fn check_address(ip: IpAddr, network: &Network) -> Result<()> {
         .help("leave `ip` out, and Docker chooses one that is free")),
         None => Ok(()),
     }
-}
-
-fn cannot_enter(name: &str, pid: i32, error: &std::io::Error) -> Box<Diagnostic> {
-    let kernel = crate::diag::KernelError::from_io(format!("setns /proc/{pid}/ns/net"), error);
-    crate::action::failed(&format!("enter the namespace of the container `{name}`"), kernel)
 }

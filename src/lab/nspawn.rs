@@ -9,8 +9,7 @@ use crate::action::nspawn_run::NspawnRun;
 use crate::action::process_start::ProcessStart;
 use crate::action::text::Guest;
 use crate::container::machine::{self, Machine};
-use crate::diag::{Code, Diagnostic, KernelError, Result, Site, nearest};
-use crate::kernel::netns;
+use crate::diag::{Code, Diagnostic, Result, Site, nearest};
 
 /// The program that starts machines.
 pub const PROGRAM: &str = "systemd-nspawn";
@@ -35,25 +34,14 @@ impl Lab {
     /// `NL0124`, with the names that there are.
     pub fn nspawn(&mut self, name: &str) -> Result<NsId> {
         let machine = machine_of(name)?;
-        let pid = machine.leader.pid;
-        let opened = netns::of_pid(pid).and_then(|fd| self.kernel.adopt(fd));
-        let cookie = opened.map_err(|e| {
-            let kernel = KernelError::from_io(format!("setns /proc/{pid}/ns/net"), &e);
-            crate::action::failed(&format!("enter the namespace of the machine `{name}`"), kernel)
-        })?;
-        let id = self.objects.add_netns(cookie, None, false, None);
-        // One without `--private-network` has none of its own.
-        if cookie != self.header.host {
-            let by_name = || format!("$(machinectl show {name} --value -p Leader)");
-            let guest = Guest {
-                name: name.into(),
-                title: format!("nspawn:{name}"),
-                pid: if machine.registered { by_name() } else { pid.to_string() },
-                handle: format!("nspawn({name:?})"),
-            };
-            self.objects.set_guest(id, machine.leader, guest);
-        }
-        Ok(id)
+        let by_name = || format!("$(machinectl show {name} --value -p Leader)");
+        let guest = Guest {
+            name: name.into(),
+            title: format!("nspawn:{name}"),
+            pid: if machine.registered { by_name() } else { machine.leader.pid.to_string() },
+            handle: format!("nspawn({name:?})"),
+        };
+        self.enter_guest(machine.leader, guest)
     }
 
     /// Starts a machine, which ends at `down`; gives its namespace.

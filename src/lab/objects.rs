@@ -229,8 +229,13 @@ impl Objects {
         &self.containers
     }
 
+    /// Says how texts name the namespace of a container or machine.
+    pub fn name_guest(&mut self, netns: NetnsCookie, guest: Guest) {
+        self.names.insert_guest(netns, guest);
+    }
+
     /// Says that a namespace is that of a container or machine.
-    pub fn set_guest(&mut self, id: NsId, process: ProcessKey, guest: Guest) {
+    pub(super) fn set_guest(&mut self, id: NsId, process: ProcessKey, guest: Guest) {
         let netns = &mut self.netns[id.0];
         self.names.insert_guest(netns.cookie, guest.clone());
         netns.guest = Some((process, guest));

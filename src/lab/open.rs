@@ -177,6 +177,9 @@ impl Lab {
 pub fn read_objects(header: &Header, state: &State) -> Objects {
     use crate::journal::state::Phase;
     let mut objects = Objects::new(header.host);
+    for (netns, guest) in &state.guests {
+        objects.name_guest(*netns, guest.clone());
+    }
     for (seq, step) in &state.steps {
         objects.started(*seq, &step.action, &step.site);
         match step.phase {

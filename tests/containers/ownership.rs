@@ -82,3 +82,16 @@ fn interrupted_while_a_container_starts() {
         house.assert_same(&before, &format!("Ctrl-C after {wait} ms"));
     }
 }
+
+/// At `down` another process tells of it, which has never asked for the container.
+#[test]
+fn what_was_changed_since_is_named_by_its_container() {
+    let Some(house) = House::with_docker() else { return };
+    house.sh("docker run -d --name users --network none busybox sleep 1000");
+    house.run(r#"docker("users")["lo"].mtu(1400);"#).ends_with(0);
+    house.sh("nsenter -n -t $(docker inspect -f '{{.State.Pid}}' users) ip link set lo mtu 1300");
+    let run = house.sandbox.netlab(&["down"]).ends_with(0);
+    let said = run.stdout.clone() + &run.stderr;
+    assert!(said.contains("in `docker:users`"), "{run}");
+    assert!(!said.contains("host unchanged"), "{run}");
+}
