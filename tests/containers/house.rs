@@ -118,6 +118,15 @@ impl House {
         }
     }
 
+    /// The beginning of a line of shell that has all it starts make its cgroups where they are removed with the house.
+    pub(crate) fn in_own_cgroup(&self) -> String {
+        let name = &self.cgroup;
+        format!(
+            "for dir in /sys/fs/cgroup/systemd /sys/fs/cgroup/unified /sys/fs/cgroup; do [ -e $dir/cgroup.procs ] && \
+             mkdir -p $dir/{name} && echo $$ >$dir/{name}/cgroup.procs; done\n"
+        )
+    }
+
     pub(crate) fn run(&self, script: &str) -> Run {
         self.fault("", script)
     }

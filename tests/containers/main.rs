@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod booted;
 mod errors;
 mod faults;
 mod house;
