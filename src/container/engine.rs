@@ -16,6 +16,8 @@ use crate::kernel::signal::Stop;
 const DOCKER: &str = "/var/run/docker.sock";
 /// How long an answer may take: Docker waits ten seconds for a container to end.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// The same for a mere look: an undo must not wait long for a daemon that hangs.
+const LOOK_PATIENCE: Duration = Duration::from_secs(10);
 /// The same for what comes over the internet.
 const LONG_PATIENCE: Duration = Duration::from_secs(1800);
 
@@ -111,7 +113,7 @@ impl Engine {
     /// # Errors
     /// See [`Trouble`].
     pub fn get(&self, path: &str, wait: &Wait) -> std::result::Result<Value, Trouble> {
-        self.ask("GET", path, None, wait).map(|bytes| json(&bytes))
+        self.get_bytes(path, wait).map(|bytes| json(&bytes))
     }
 
     /// Asks for what is no JSON.
@@ -119,7 +121,7 @@ impl Engine {
     /// # Errors
     /// See [`Trouble`].
     pub fn get_bytes(&self, path: &str, wait: &Wait) -> std::result::Result<Vec<u8>, Trouble> {
-        self.ask("GET", path, None, wait)
+        self.ask_for("GET", path, None, LOOK_PATIENCE, wait)
     }
 
     /// Has something made or done.

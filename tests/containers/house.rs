@@ -173,9 +173,9 @@ impl House {
 impl Drop for House {
     fn drop(&mut self) {
         // The sandbox takes its processes along, but their cgroups are the machine's.
-        self.sandbox.try_sh(
-            "docker ps -aq | xargs -r docker rm -f; kill $(cat /run/docker.pid /var/run/docker.pid); sleep 0.2",
-        );
+        let line = "[ -e /run/docker.pid ] || exit 0
+            timeout 20 docker ps -aq | xargs -r timeout 20 docker rm -f; kill $(cat /run/docker.pid); sleep 0.2";
+        self.sandbox.try_sh(line);
         let line = format!("find /sys/fs/cgroup -depth -type d -path '*/{}*' -exec rmdir {{}} ';'", self.cgroup);
         let _ = Command::new("sh").args(["-c", &line]).output();
     }

@@ -14,3 +14,4 @@ mod ownership;
 mod pull;
 mod restart;
 mod shell;
+mod silent;
