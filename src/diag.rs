@@ -168,7 +168,13 @@ pub enum Code {
     /// Whoever runs the script did not allow it that.
     Forbidden = 130,
     /// No DHCP server gave a lease.
-    NoLease = 124,
+    NoLease = 128,
+    /// No such container, container network or machine, or one that does not run.
+    NoSuchContainer = 124,
+    /// No such image, or folder to run a machine from.
+    NoSuchImage = 125,
+    /// The daemon refused for a reason that only its own words tell.
+    DaemonRefused = 126,
 
     /// The script does not parse.
     Parse = 201,

@@ -2,6 +2,7 @@
 
 pub mod action;
 pub mod cli;
+pub mod container;
 pub mod dhcp;
 pub mod diag;
 pub mod journal;

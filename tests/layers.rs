@@ -5,7 +5,19 @@ use std::path::{Path, PathBuf};
 
 /// The layers from the bottom up. A file imports from its own layer and from those before it.
 const LAYERS: [&str; 13] = [
-    "diag", "types", "kernel", "probe", "dhcp", "snapshot", "action", "journal", "sandbox", "lab", "script", "report",
+    "diag",
+    "types",
+    "kernel",
+    "container",
+    "probe",
+    "dhcp",
+    "snapshot",
+    "action",
+    "journal",
+    "sandbox",
+    "lab",
+    "script",
+    "report",
     "cli",
 ];
 

@@ -70,7 +70,8 @@ impl Change for LinkMove {
     }
 
     fn ip(&self, names: &Names) -> Vec<String> {
-        vec![format!("{} link set {} netns {}", names.ip(self.from.netns), self.dev, names.target(self.to.netns))]
+        let (ip, target) = (names.ip(self.from.netns), names.target(self.to.netns));
+        vec![format!("{ip} link set {} netns {target}", self.dev)]
     }
 
     fn by_hand(&self, names: &Names) -> Vec<String> {

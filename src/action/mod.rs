@@ -5,6 +5,11 @@
 
 pub mod addr;
 pub mod dhcp_lease;
+pub mod docker_network;
+pub mod docker_pull;
+pub mod docker_run;
+pub mod docker_start;
+pub mod docker_stop;
 pub mod file_put;
 pub mod holders;
 pub mod keeper_start;
@@ -14,6 +19,7 @@ pub mod link_move;
 pub mod link_set;
 pub mod neigh;
 pub mod netns;
+pub mod nspawn_run;
 pub mod port;
 pub mod process_start;
 pub mod route;
@@ -25,6 +31,7 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
+use crate::container::engine::Wait;
 use crate::dhcp::lease::Lease;
 use crate::diag::{Code, Diagnostic, KernelError, Result};
 use crate::kernel::link::LinkKey;
@@ -68,6 +75,12 @@ pub enum Action {
     ProcessStart(process_start::ProcessStart),
     KeeperStart(keeper_start::KeeperStart),
     DhcpLease(dhcp_lease::DhcpLease),
+    DockerNetwork(docker_network::DockerNetwork),
+    DockerRun(docker_run::DockerRun),
+    DockerStart(docker_start::DockerStart),
+    DockerStop(docker_stop::DockerStop),
+    DockerPull(docker_pull::DockerPull),
+    NspawnRun(nspawn_run::NspawnRun),
 }
 
 /// What every action can do. The compiler asks for all of it, so no change comes without its undo.
@@ -161,7 +174,20 @@ impl Action {
             Action::ProcessStart(a) => a,
             Action::KeeperStart(a) => a,
             Action::DhcpLease(a) => a,
+            Action::DockerNetwork(a) => a,
+            Action::DockerRun(a) => a,
+            Action::DockerStart(a) => a,
+            Action::DockerStop(a) => a,
+            Action::DockerPull(a) => a,
+            Action::NspawnRun(a) => a,
         }
+    }
+}
+
+impl Action {
+    /// Whether what it makes is still there after the machine was started again.
+    pub fn outlives_boot(&self) -> bool {
+        matches!(self, Action::FilePut(_) | Action::DockerNetwork(_) | Action::DockerRun(_) | Action::DockerPull(_))
     }
 }
 
@@ -179,6 +205,8 @@ pub struct Context<'a> {
     pub deadline: Option<Instant>,
     /// Who is told what an action wants to say while it works.
     pub voice: Option<fn(&str)>,
+    /// For whom a daemon's answer is not waited for.
+    pub wait: Wait,
 }
 
 impl Context<'_> {
@@ -226,6 +254,14 @@ pub enum After {
     Process(ProcessKey),
     /// The lease that was given.
     Lease(Box<Lease>),
+    /// What Docker made or started.
+    Docker {
+        /// Its id.
+        id: String,
+        /// When it was started, in Docker's words.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        started: String,
+    },
 }
 
 /// Why an action failed.

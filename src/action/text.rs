@@ -4,19 +4,54 @@ use std::collections::HashMap;
 use std::fmt::Write;
 
 use crate::kernel::link::LinkKey;
+use serde::{Deserialize, Serialize};
+
 use crate::kernel::space::NetnsCookie;
 
 /// The names of the namespaces that actions mention by cookie, and of the links that they mention by ifindex.
 #[derive(Debug, Clone, Default)]
 pub struct Names {
-    netns: HashMap<NetnsCookie, String>,
+    netns: HashMap<NetnsCookie, Name>,
     links: HashMap<LinkKey, String>,
+}
+
+/// What a namespace is called.
+#[derive(Debug, Clone)]
+enum Name {
+    /// By its name under /run/netns.
+    Netns(String),
+    /// By whom it belongs to.
+    Guest(Guest),
+}
+
+/// A container or machine, whose namespace has no name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Guest {
+    /// Its own name: `web`.
+    pub name: String,
+    /// What it is called in sentences: `docker:web`.
+    pub title: String,
+    /// A command that prints the PID of its first process.
+    pub pid: String,
+    /// How a script finds it: `docker("web")`.
+    pub handle: String,
+}
+
+impl Guest {
+    fn enter(&self) -> String {
+        format!("nsenter -n -t {} ", self.pid)
+    }
 }
 
 impl Names {
     /// Learns a name.
     pub fn insert(&mut self, netns: NetnsCookie, name: impl Into<String>) {
-        self.netns.insert(netns, name.into());
+        self.netns.insert(netns, Name::Netns(name.into()));
+    }
+
+    /// Learns whose namespace it is, unless that has a name.
+    pub fn insert_guest(&mut self, netns: NetnsCookie, guest: Guest) {
+        self.netns.entry(netns).or_insert(Name::Guest(guest));
     }
 
     /// Learns the name of a link.
@@ -31,12 +66,11 @@ impl Names {
 
     /// The name for a sentence; `host` for the namespace that the lab works in.
     pub fn netns(&self, netns: NetnsCookie) -> &str {
-        self.netns.get(&netns).map_or("host", String::as_str)
-    }
-
-    /// The name as iproute2 takes it behind `netns`, where the host is the namespace of the first process.
-    pub fn target(&self, netns: NetnsCookie) -> &str {
-        self.netns.get(&netns).map_or("1", String::as_str)
+        match self.netns.get(&netns) {
+            None => "host",
+            Some(Name::Netns(name)) => name,
+            Some(Name::Guest(guest)) => &guest.title,
+        }
     }
 
     /// `ip` or `ip -n NAME`.
@@ -46,17 +80,38 @@ impl Names {
 
     /// A tool of iproute2 that knows `-n`.
     pub fn tool(&self, tool: &str, netns: NetnsCookie) -> String {
-        self.netns.get(&netns).map_or_else(|| tool.into(), |name| format!("{tool} -n {name}"))
+        match self.netns.get(&netns) {
+            None => tool.into(),
+            Some(Name::Netns(name)) => format!("{tool} -n {name}"),
+            Some(Name::Guest(guest)) => format!("{}{tool}", guest.enter()),
+        }
     }
 
     /// A program in a namespace.
     pub fn exec(&self, netns: NetnsCookie) -> String {
-        self.netns.get(&netns).map_or_else(String::new, |name| format!("ip netns exec {name} "))
+        match self.netns.get(&netns) {
+            None => String::new(),
+            Some(Name::Netns(name)) => format!("ip netns exec {name} "),
+            Some(Name::Guest(guest)) => guest.enter(),
+        }
+    }
+
+    /// What `ip` takes for a namespace to make a link in, or to move it to; the host is the namespace of the first process.
+    pub fn target(&self, netns: NetnsCookie) -> &str {
+        match self.netns.get(&netns) {
+            None => "1",
+            Some(Name::Netns(name)) => name,
+            Some(Name::Guest(guest)) => &guest.pid,
+        }
     }
 
     /// How a script would reach the namespace: `host` or `get_netns("…")`.
     pub fn handle(&self, netns: NetnsCookie) -> String {
-        self.netns.get(&netns).map_or_else(|| "host".into(), |name| format!("get_netns({name:?})"))
+        match self.netns.get(&netns) {
+            None => "host".into(),
+            Some(Name::Netns(name)) => format!("get_netns({name:?})"),
+            Some(Name::Guest(guest)) => guest.handle.clone(),
+        }
     }
 }
 

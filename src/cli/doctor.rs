@@ -9,10 +9,12 @@ use serde_json::{Value, json};
 
 use super::out::{self, Paint};
 use super::settle;
+use crate::container::engine::Engine;
 use crate::diag::{Diagnostic, Result};
 use crate::journal::store::Store;
 use crate::kernel::space::Kernel;
 use crate::kernel::{netlink, netns, relay, sysctl};
+use crate::lab;
 use crate::lab::open::{is_privileged, privileged};
 use crate::probe::feature::{Feature, features};
 use crate::sandbox::{
@@ -89,6 +91,7 @@ fn report(args: &Args, first: impl IntoIterator<Item = Check>) -> Result<u8> {
     checks.extend(first);
     checks.extend(features().iter().map(feature));
     checks.extend([tun_device(), bridge_firewall(), forwarding(), open_files(), namespaces(), user_namespaces()]);
+    checks.extend([docker(), nspawn()]);
     if args.json {
         out::json(&checks.iter().map(value).collect::<Vec<Value>>());
     } else {
@@ -291,6 +294,23 @@ fn user_namespaces() -> Check {
     match fs::metadata("/proc/self/ns/user") {
         Ok(_) => check(name, Verdict::Ok, "for ordinary users too"),
         Err(_) => check(name, Verdict::Missing, "CONFIG_USER_NS"),
+    }
+}
+
+/// For labs with containers, which the others do not need.
+fn docker() -> Check {
+    let name = "docker";
+    match Engine::find().and_then(|engine| engine.ping().map(|()| engine)) {
+        Ok(engine) => check(name, Verdict::Ok, format!("answers at {}", engine.socket().display())),
+        Err(error) => Check { help: error.help, ..check(name, Verdict::Missing, error.message) },
+    }
+}
+
+fn nspawn() -> Check {
+    let name = "nspawn";
+    match lab::nspawn::require() {
+        Ok(()) => check(name, Verdict::Ok, lab::nspawn::PROGRAM),
+        Err(error) => Check { help: error.help, ..check(name, Verdict::Missing, error.message) },
     }
 }
 

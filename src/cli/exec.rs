@@ -6,6 +6,7 @@ use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+use super::guest::Guest;
 use super::{netns, place};
 use crate::diag::{Code, Diagnostic, KernelError, Result};
 use crate::kernel::netns::within_as_named;
@@ -17,10 +18,11 @@ use crate::lab::open::privileged;
 #[command(
     override_usage = "netlab exec <NS> -- <CMD>...",
     after_help = "The exit code is the program's own, or 125 when netlab could not start it.\n\n\
-                        Examples:\n  netlab exec ns1 -- ping -c 1 194.168.1.3\n  netlab exec host -- ip route"
+                        Examples:\n  netlab exec ns1 -- ping -c 1 194.168.1.3\n  netlab exec host -- ip route\n  netlab exec docker:web -- cat /etc/hosts"
 )]
 pub struct Args {
-    /// A namespace, LAB/NAMESPACE, or a lab for its sandbox; `host` is where netlab is started.
+    /// A namespace, LAB/NAMESPACE, or a lab for its sandbox; `host` is where netlab is started. `docker:NAME` and
+    /// `nspawn:NAME` are a container and a machine, with programs and files of their own.
     #[arg(value_name = "NS")]
     pub netns: String,
     /// The program and its arguments.
@@ -36,6 +38,9 @@ pub fn run(args: Args) -> Result<u8> {
     let Some((program, rest)) = args.command.split_first() else {
         return Err(Diagnostic::new(Code::Usage, "there is no program to run"));
     };
+    if let Some(guest) = Guest::find(&args.netns) {
+        return guest?.run(&args.command);
+    }
     let (place, name) = place::of(&args.netns)?;
     place.go(Keys::Inside, false, true, || {
         let mut command = Command::new(program);

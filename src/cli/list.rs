@@ -93,6 +93,7 @@ fn value(lab: &LabInfo) -> Value {
         "args": header.map(|h| &h.args),
         "namespaces": lab.namespaces(),
         "links": lab.objects.made_links().map(|l| l.name()).collect::<Vec<_>>(),
+        "containers": lab.objects.containers(),
         "steps": lab.steps,
         "error": lab.status.as_ref().err().map(|e| fail::value(e)),
     })

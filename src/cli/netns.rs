@@ -2,6 +2,7 @@
 
 use std::os::fd::OwnedFd;
 
+use super::guest::Guest;
 use crate::diag::{Code, Diagnostic, KernelError, Result, nearest};
 use crate::kernel::netns;
 use crate::types::name::NsName;
@@ -12,7 +13,7 @@ pub const HOST: &str = "host";
 /// How many names an error lists before it gives up.
 const MANY: usize = 12;
 
-/// Opens a namespace: any name in /run/netns, or `host`, which has no name.
+/// Opens a namespace: any name in /run/netns; `host`, which has no name; `docker:NAME` and `nspawn:NAME`.
 ///
 /// # Errors
 /// `NL0108` with the names that are near.
@@ -20,6 +21,9 @@ pub fn open(name: &str) -> Result<(Option<NsName>, OwnedFd)> {
     if name == HOST {
         let fd = netns::of_this_thread().map_err(|e| broken(name, "/proc/thread-self/ns/net", &e))?;
         return Ok((None, fd));
+    }
+    if let Some(guest) = Guest::find(name) {
+        return Ok((None, guest?.network()?));
     }
     let wanted = NsName::new(name)?;
     match netns::of_name(&wanted) {

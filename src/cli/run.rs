@@ -223,34 +223,43 @@ fn succeed(mut lab: Lab, args: &Args, took: Duration) -> Result<u8> {
     let spaces: Vec<String> =
         lab.objects.named_netns().filter_map(|n| n.name.as_ref().map(ToString::to_string)).collect();
     let links = lab.objects.made_links().count();
+    let containers = lab.objects.containers();
     if args.json {
         out::json(&json!({
             "lab": name, "outcome": "up", "steps": lab.step_count(), "namespaces": spaces, "links": links,
-            "seconds": took.as_secs_f64(), "sandbox": view::is_inside(),
+            "containers": containers, "seconds": took.as_secs_f64(), "sandbox": view::is_inside(),
         }));
         return Ok(0);
     }
     if args.quiet {
         return Ok(0);
     }
-    let shown = if spaces.len() > 8 {
-        format!("{} … {}", spaces[..3].join(" "), spaces[spaces.len() - 1])
-    } else {
-        spaces.join(" ")
-    };
-    let shown = if shown.is_empty() { String::new() } else { format!(" ({shown})") };
+    let mut parts = vec![format!("{}{}", ending::count(spaces.len(), "namespace"), in_brackets(&spaces))];
+    if !containers.is_empty() {
+        parts.push(format!("{}{}", ending::count(containers.len(), "container"), in_brackets(containers)));
+    }
     out::line(format!(
-        "{}{}: {}{shown}, {}, {} in {:.0} ms",
+        "{}{}: {}, {}, {} in {:.0} ms",
         out::paint(&format!("`{name}` is up"), Paint::Green),
         if view::is_inside() { " in a sandbox" } else { "" },
-        ending::count(spaces.len(), "namespace"),
+        parts.join(", "),
         ending::count(links, "link"),
         ending::count(lab.step_count(), "step"),
         took.as_secs_f64() * 1000.0,
     ));
-    let inside = spaces.first().map_or_else(String::new, |ns| format!("netlab show {ns} · netlab shell {ns} · "));
+    let inside = spaces.first().or(containers.first());
+    let inside = inside.map_or_else(String::new, |ns| format!("netlab show {ns} · netlab shell {ns} · "));
     out::line(format!("  look: {inside}netlab list    end: netlab down {name}"));
     Ok(0)
+}
+
+/// Names after their number, the middle ones left out if there are many.
+fn in_brackets(names: &[String]) -> String {
+    match names {
+        [] => String::new(),
+        [a, b, c, .., last] if names.len() > 8 => format!(" ({a} {b} {c} … {last})"),
+        _ => format!(" ({})", names.join(" ")),
+    }
 }
 
 fn roll_back(mut lab: Lab, trace: &Trace, sources: &Sources, args: &Args) -> u8 {

@@ -10,6 +10,7 @@ use std::process::Command;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
 use super::exec::{no_program, replace};
+use super::guest::Guest;
 use super::labs::{self, LabInfo};
 use super::place::{self, Place};
 use super::{netns, out};
@@ -22,9 +23,10 @@ use crate::types::name::LabName;
 /// The arguments of `shell`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "The variable NETLAB_NETNS holds the namespace's name, NETLAB_SANDBOX the sandbox's.\n\n\
-                        Examples:\n  netlab shell ns1\n  netlab shell create-ns-bridge/ns1")]
+                        Examples:\n  netlab shell ns1\n  netlab shell create-ns-bridge/ns1\n  netlab shell docker:web")]
 pub struct Args {
-    /// A namespace, LAB/NAMESPACE, or a lab for its sandbox; `host` is where netlab is started.
+    /// A namespace, LAB/NAMESPACE, or a lab for its sandbox; `host` is where netlab is started. `docker:NAME` and
+    /// `nspawn:NAME` are a container and a machine, with shells of their own.
     #[arg(value_name = "NS")]
     pub netns: Option<String>,
 }
@@ -37,6 +39,9 @@ const SANDBOX: &str = "NETLAB_SANDBOX";
 /// # Errors
 /// `NL0210` without a namespace, with the names there are; `NL0108` for one that is not there.
 pub fn run(args: Args) -> Result<u8> {
+    if let Some(guest) = args.netns.as_deref().and_then(Guest::find) {
+        return guest?.shell();
+    }
     let (place, name) = match &args.netns {
         Some(target) => place::of(target)?,
         None => (only_sandbox()?, netns::HOST.to_owned()),

@@ -77,9 +77,14 @@ impl Viewer {
     /// # Errors
     /// `NL0108` if there is none of that name, and the kernel's.
     pub fn look(&mut self, name: &str) -> Result<View> {
-        let Some((_, cookie)) = self.spaces.iter().find(|(n, _)| n == name).cloned() else {
-            super::netns::open(name)?;
-            return Err(Diagnostic::new(Code::NoSuchNetns, format!("the namespace `{name}` cannot be opened")));
+        let known = self.spaces.iter().find(|(n, _)| n == name).map(|(_, cookie)| *cookie);
+        let cookie = match known {
+            Some(cookie) => cookie,
+            // A container's has no name of its own.
+            None => self
+                .kernel
+                .adopt(super::netns::open(name)?.1)
+                .map_err(|_| Diagnostic::new(Code::NoSuchNetns, format!("the namespace `{name}` cannot be opened")))?,
         };
         let broken = |e: KernelError| {
             Diagnostic::new(Code::Environment, format!("cannot read the namespace `{name}`")).kernel(e)

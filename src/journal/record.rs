@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::action::text::Guest;
 use crate::action::{Action, After};
 use crate::diag::{Diagnostic, Site};
 use crate::kernel::space::NetnsCookie;
@@ -44,6 +45,13 @@ pub enum Record {
         seq: u64,
         /// Why.
         error: Box<Diagnostic>,
+    },
+    /// A namespace is that of a container or machine, by which texts name it: it has no name of its own.
+    Guest {
+        /// Which.
+        netns: NetnsCookie,
+        /// Whose it is.
+        guest: Guest,
     },
     /// What the undo of all steps from one on is going to give back. It has been decided, and what it was decided by is
     /// about to change.

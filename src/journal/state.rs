@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::record::{Aimed, Header, Outcome, Record};
+use crate::action::text::Guest;
 use crate::action::{Action, After};
 use crate::diag::{Code, Diagnostic, Result, Site};
+use crate::kernel::space::NetnsCookie;
 use crate::snapshot::change::Seen;
 
 /// A journal read to some line.
@@ -14,6 +16,8 @@ pub struct State {
     pub header: Option<Header>,
     /// What was begun, by number.
     pub steps: BTreeMap<u64, Step>,
+    /// Whose the namespaces are that have no name of their own.
+    pub guests: Vec<(NetnsCookie, Guest)>,
     /// What an undo that was begun is going to give back, and from which step on it undoes.
     pub aimed: Option<Aimed>,
     /// Whether that undo was neither finished nor given up.
@@ -96,6 +100,7 @@ impl State {
             Record::Failed { seq, .. } => {
                 self.turn(seq, |p| p == Started, Failed)?;
             }
+            Record::Guest { netns, guest } => self.guests.push((netns, guest)),
             Record::Aimed(aimed) => {
                 self.is_half_done = true;
                 self.aimed = Some(aimed);
@@ -146,7 +151,6 @@ fn illegal(what: &str) -> Box<Diagnostic> {
 mod tests {
     use super::*;
     use crate::action::netns::NetnsAdd;
-    use crate::kernel::space::NetnsCookie;
     use crate::types::name::{LabName, NsName};
 
     fn open() -> Record {

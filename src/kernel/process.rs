@@ -141,7 +141,44 @@ pub fn name(pid: i32) -> Option<String> {
     fs::read_to_string(format!("/proc/{pid}/comm")).ok().map(|n| n.trim_end().to_owned())
 }
 
-fn pids() -> impl Iterator<Item = i32> {
+/// The words that a process was started with.
+pub fn command_line(pid: i32) -> Vec<String> {
+    let bytes = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let words = bytes.split(|b| *b == 0).map(|w| String::from_utf8_lossy(w).into_owned());
+    words.filter(|w| !w.is_empty()).collect()
+}
+
+/// The children of a process, of whichever of its threads.
+pub fn children(pid: i32) -> Vec<i32> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let lists = threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+    lists.flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<i32>>()).collect()
+}
+
+/// Which PID namespace a process is in.
+pub fn pid_namespace(pid: i32) -> Option<u64> {
+    fs::metadata(format!("/proc/{pid}/ns/pid")).ok().map(|m| m.ino())
+}
+
+/// Whether a process is in another user namespace than this one.
+pub fn has_own_users(pid: i32) -> bool {
+    let inode = |pid: &str| fs::metadata(format!("/proc/{pid}/ns/user")).map(|m| m.ino()).ok();
+    inode(&pid.to_string()) != inode("self")
+}
+
+/// The variables that a process was started with.
+pub fn environment(pid: i32) -> Vec<String> {
+    let bytes = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    bytes.split(|b| *b == 0).filter(|v| !v.is_empty()).map(|v| String::from_utf8_lossy(v).into_owned()).collect()
+}
+
+/// Which network namespace a process is in. The number may be used again later: it is for a look at the same time.
+pub fn net_namespace(pid: i32) -> Option<u64> {
+    fs::metadata(format!("/proc/{pid}/ns/net")).ok().map(|m| m.ino())
+}
+
+/// All processes that can be seen.
+pub fn pids() -> impl Iterator<Item = i32> {
     fs::read_dir("/proc").into_iter().flatten().flatten().filter_map(|d| d.file_name().to_str()?.parse().ok())
 }
 

@@ -43,13 +43,18 @@ const PASSED: [Signal; 6] =
 /// # Errors
 /// Those of fork(2) and setns(2).
 pub fn inside(keeper: &PidFd, processes: bool, keys: Keys, f: impl FnOnce() -> u8) -> io::Result<End> {
+    work(keys, || enter(keeper, processes), f)
+}
+
+/// Calls `f` in a process that comes after one that has gone inside, and waits for its end.
+fn work(keys: Keys, enter: impl FnOnce() -> io::Result<()>, f: impl FnOnce() -> u8) -> io::Result<End> {
     let (told, tell) = nix::unistd::pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
     let (outer, inner) = match keys {
         Keys::Outside => (Pass::Group, Pass::Nothing),
         Keys::Inside => (Pass::Sent, Pass::Sent),
     };
     let end = in_child(outer, || {
-        if let Err(error) = enter(keeper, processes) {
+        if let Err(error) = enter() {
             let errno = error.raw_os_error().unwrap_or(libc::EIO);
             let _ = nix::unistd::write(&tell, &errno.to_ne_bytes());
             return 1;
@@ -62,6 +67,28 @@ pub fn inside(keeper: &PidFd, processes: bool, keys: Keys, f: impl FnOnce() -> u
         Ok(4) => Err(io::Error::from_raw_os_error(i32::from_ne_bytes(errno))),
         _ => Ok(end),
     }
+}
+
+/// Calls `f` in a process inside all namespaces of a container's first process, at the root of its files, and waits for its
+/// end. What is typed on the terminal goes to that process.
+///
+/// # Errors
+/// Those of fork(2) and setns(2).
+pub fn inside_guest(guest: &PidFd, own_users: bool, f: impl FnOnce() -> u8) -> io::Result<End> {
+    let mut flags = CloneFlags::CLONE_NEWNS
+        | CloneFlags::CLONE_NEWNET
+        | CloneFlags::CLONE_NEWPID
+        | CloneFlags::CLONE_NEWUTS
+        | CloneFlags::CLONE_NEWIPC
+        | CloneFlags::CLONE_NEWCGROUP;
+    // The kernel refuses to enter the users' namespace that one is in already.
+    flags.set(CloneFlags::CLONE_NEWUSER, own_users);
+    let enter = || {
+        setns(guest.as_fd(), flags)?;
+        let _ = set_pdeathsig(Signal::SIGKILL);
+        Ok(())
+    };
+    work(Keys::Inside, enter, f)
 }
 
 /// Starts a program that ends when a keeper ends, and not before: a process of its own waits for that. `exec` becomes the

@@ -13,7 +13,7 @@ use crate::kernel::addr::AddrSpec;
 use crate::kernel::link::{LinkKey, LinkSet};
 use crate::kernel::space::NetnsCookie;
 use crate::probe::state::link::LinkState;
-use crate::types::name::{LabName, NsName};
+use crate::types::name::LabName;
 
 impl Lab {
     /// Adds to an error about something taken who has it, and what can be done.
@@ -25,6 +25,8 @@ impl Lab {
             (Code::AddressTaken, Action::AddrAdd(a)) => self.blame_addr(error, a),
             (Code::AddressTaken, _) => error.help("the port lists it twice"),
             (Code::NameTaken, Action::NetnsAdd(a)) => self.blame_netns(error, a),
+            (Code::NoSuchLink, Action::DockerNetwork(a)) => self.blame_parent(error, a),
+            (Code::NameTaken, Action::DockerRun(_) | Action::DockerNetwork(_)) => self.blame_docker(error, action),
             (Code::NameTaken, Action::LinkAdd(a)) => {
                 let ends: Vec<(NetnsCookie, String)> =
                     a.ends().map(|e| (e.link.netns, e.link.name.to_string())).collect();
@@ -103,7 +105,7 @@ impl Lab {
     }
 
     /// Where this script made what is in the way.
-    fn made_it(&self, made: Option<&Site>) -> String {
+    pub(super) fn made_it(&self, made: Option<&Site>) -> String {
         let now = self.steps.last().map(|(_, s)| &s.site);
         match made {
             Some(made) if now == Some(made) => {
@@ -152,10 +154,10 @@ impl Lab {
 
     /// The word for a namespace in sentences.
     pub fn netns_name(&self, id: NsId) -> String {
-        self.objects.netns(id).map_or_else(|_| "?".into(), |n| n.name.as_ref().map_or("host".into(), NsName::to_string))
+        self.objects.netns(id).map_or_else(|_| "?".into(), |n| self.objects.names().netns(n.cookie).to_owned())
     }
 }
 
-fn belongs_to(lab: &LabName) -> String {
+pub(super) fn belongs_to(lab: &LabName) -> String {
     format!("it belongs to the lab `{lab}`; take that down with `netlab down {lab}`, or choose another name")
 }

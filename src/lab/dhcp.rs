@@ -54,7 +54,7 @@ impl Lab {
     /// Obtains a lease for a link and puts in place what comes with it. If that fails nothing of it is left.
     ///
     /// # Errors
-    /// `NL0124` if nobody gives one, `NL0121` if the link has one, and those of the single steps.
+    /// `NL0128` if nobody gives one, `NL0121` if the link has one, and those of the single steps.
     pub fn dhcp(&mut self, site: &Site, id: LinkId, wants: &Wants) -> Result<Lease> {
         if self.held(id).is_some() {
             let dev = self.dev(id)?;
@@ -196,7 +196,7 @@ impl Lab {
     /// Asks for more time for a lease now, and waits for the answer.
     ///
     /// # Errors
-    /// `NL0110` if there is no lease, `NL0124` if it is lost or nobody answers.
+    /// `NL0110` if there is no lease, `NL0128` if it is lost or nobody answers.
     pub fn dhcp_renew(&mut self, id: LinkId) -> Result<Lease> {
         let (held, dev) = (self.need(id)?, self.dev(id)?);
         let before = self.current(&held, &dev)?;

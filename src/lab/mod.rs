@@ -4,6 +4,7 @@ pub mod blame;
 mod compare;
 pub mod dhcp;
 pub mod dhcp_server;
+pub mod docker;
 pub mod file;
 mod give_back;
 mod give_way;
@@ -12,6 +13,7 @@ pub mod link;
 pub mod losses;
 pub mod moment;
 pub mod netns;
+pub mod nspawn;
 pub mod objects;
 pub mod open;
 pub mod permissions;
@@ -35,6 +37,7 @@ use std::time::Instant;
 use crate::action::holders::Holders;
 use crate::action::text::Names;
 use crate::action::{Action, After, Context, Failure, Subject};
+use crate::container::engine::Wait;
 use crate::diag::{Code, Diagnostic, KernelError, Result, Site};
 use crate::journal::log::Log;
 use crate::journal::record::{Aimed, Header, Record};
@@ -109,7 +112,7 @@ impl Lab {
         let seq = self.next_seq();
         let seen = watch.seen.clone();
         self.log.write(&Record::Started { seq, site: site.clone(), action: Box::new(action.clone()), seen })?;
-        if matches!(action, Action::FilePut(_)) {
+        if action.outlives_boot() {
             self.log.sync()?;
         }
         self.objects.started(seq, &action, site);
@@ -241,6 +244,7 @@ impl Lab {
     }
 
     pub(crate) fn context(&mut self) -> Context<'_> {
+        let wait = Wait { stop: Some(self.stop.clone()), deadline: self.deadline };
         Context {
             kernel: &mut self.kernel,
             lab: &self.header.lab,
@@ -248,6 +252,7 @@ impl Lab {
             stop: &self.stop,
             deadline: self.deadline,
             voice: self.voice,
+            wait,
         }
     }
 }

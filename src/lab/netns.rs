@@ -4,8 +4,11 @@ use super::Lab;
 use super::objects::{HOST, NsId};
 use crate::action::Action;
 use crate::action::netns::{NetnsAdd, NetnsAttach, NetnsDel};
+use crate::action::text::Guest;
 use crate::diag::{Code, Diagnostic, KernelError, Result, Site};
+use crate::journal::record::Record;
 use crate::kernel::netns;
+use crate::kernel::process::ProcessKey;
 use crate::kernel::space::NetnsCookie;
 use crate::types::name::NsName;
 
@@ -108,6 +111,23 @@ impl Lab {
             self.refuse_of_another(&format!("the namespace `{name}`"), "delete", cookie, None)?;
         }
         self.perform(site, Action::NetnsDel(NetnsDel { name, cookie, keep }))
+    }
+
+    /// Enters the namespace of a container or machine, found by a process.
+    pub(super) fn enter_guest(&mut self, process: ProcessKey, guest: Guest) -> Result<NsId> {
+        let pid = process.pid;
+        let opened = netns::of_pid(pid).and_then(|fd| self.kernel.adopt(fd));
+        let cookie = opened.map_err(|e| {
+            let kernel = KernelError::from_io(format!("setns /proc/{pid}/ns/net"), &e);
+            crate::action::failed(&format!("enter the namespace of `{}`", guest.title), kernel)
+        })?;
+        let id = self.objects.add_netns(cookie, None, false, None);
+        // One that shares the host's network has no namespace of its own.
+        if cookie != self.header.host && self.objects.netns(id).is_ok_and(|netns| netns.guest.is_none()) {
+            self.log.write(&Record::Guest { netns: cookie, guest: guest.clone() })?;
+            self.objects.set_guest(id, process, guest);
+        }
+        Ok(id)
     }
 
     fn adopt_pid(&mut self, pid: i32) -> Result<NetnsCookie> {

@@ -2,10 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::action::text::Names;
+use crate::action::text::{Guest, Names};
 use crate::action::{Action, link_add::LinkAdd};
 use crate::diag::{Code, Diagnostic, Result, Site};
 use crate::kernel::link::LinkKey;
+use crate::kernel::process::{self, ProcessKey};
 use crate::kernel::space::NetnsCookie;
 use crate::types::name::NsName;
 
@@ -35,6 +36,8 @@ pub struct NetnsObject {
     pub site: Option<Site>,
     /// Where it was deleted.
     pub gone: Option<Site>,
+    /// The container or machine that it belongs to, with the process by which it was found: when that ends, it is another's.
+    pub guest: Option<(ProcessKey, Guest)>,
 }
 
 /// A link.
@@ -71,6 +74,24 @@ pub struct Spot {
     pub name: String,
 }
 
+impl NetnsObject {
+    /// Whether the container that it belongs to still is the one that was found: netlab itself keeps the namespace of one
+    /// that has ended open, and would go on in it without a word.
+    fn look_for_guest(&self) -> Result<()> {
+        match &self.guest {
+            Some((process, guest)) if !process::is_alive(*process) => Err(Diagnostic::new(
+                Code::HandleGone,
+                format!(
+                    "`{}` was stopped or started again: its process {} is gone, and its namespace with it",
+                    guest.title, process.pid
+                ),
+            )
+            .help(format!("{} gives the one that it has now", guest.handle))),
+            _ => Ok(()),
+        }
+    }
+}
+
 impl LinkObject {
     /// Where it is.
     pub fn spot(&self) -> &Spot {
@@ -101,6 +122,7 @@ pub struct Objects {
     /// The ifindexes that are taken in a namespace that was just made: the same in all of them.
     taken_when_new: Option<HashSet<u32>>,
     last_seq: u64,
+    containers: Vec<String>,
 }
 
 impl Objects {
@@ -140,6 +162,7 @@ impl Objects {
 
     /// An action has been done.
     pub fn done(&mut self, action: &Action, site: &Site) {
+        self.containers.extend(container_of(action));
         match action {
             Action::LinkMove(a) => self.settle(a.to),
             Action::LinkSet(a) => self.settle(a.link),
@@ -159,6 +182,9 @@ impl Objects {
 
     /// An action has failed or was undone: what it would have made or moved is as it was before.
     pub fn failed(&mut self, action: &Action) {
+        if let Some(container) = container_of(action) {
+            self.containers.retain(|c| *c != container);
+        }
         match action {
             Action::NetnsAdd(a) => self.lose_netns(a.cookie),
             Action::LinkAdd(a) => {
@@ -193,9 +219,26 @@ impl Objects {
         if let Some(name) = &name {
             self.names.insert(cookie, name.to_string());
         }
-        self.netns.push(NetnsObject { cookie, name, made, made_at: None, site, gone: None });
+        self.netns.push(NetnsObject { cookie, name, made, made_at: None, site, gone: None, guest: None });
         self.by_cookie.insert(cookie, id);
         id
+    }
+
+    /// The containers and machines that the lab made and that are there, as the command line names them.
+    pub fn containers(&self) -> &[String] {
+        &self.containers
+    }
+
+    /// Says how texts name the namespace of a container or machine.
+    pub fn name_guest(&mut self, netns: NetnsCookie, guest: Guest) {
+        self.names.insert_guest(netns, guest);
+    }
+
+    /// Says that a namespace is that of a container or machine.
+    pub(super) fn set_guest(&mut self, id: NsId, process: ProcessKey, guest: Guest) {
+        let netns = &mut self.netns[id.0];
+        self.names.insert_guest(netns.cookie, guest.clone());
+        netns.guest = Some((process, guest));
     }
 
     /// Enters a link that was found, unless it is known.
@@ -224,7 +267,7 @@ impl Objects {
     pub fn netns(&self, id: NsId) -> Result<&NetnsObject> {
         let object = &self.netns[id.0];
         match &object.gone {
-            None => Ok(object),
+            None => object.look_for_guest().map(|()| object),
             Some(gone) => {
                 let name = object.name.as_ref().map_or("host", NsName::as_str);
                 Err(gone_error(&format!("the namespace `{name}`"), object.site.as_ref(), gone))
@@ -247,7 +290,8 @@ impl Objects {
                     let what = format!("the link `{}` in the namespace `{place}`", object.name());
                     Err(gone_error(&what, object.site.as_ref(), gone))
                 }
-                _ => Ok(object),
+                Some(netns) => netns.look_for_guest().map(|()| object),
+                None => Ok(object),
             },
         }
     }
@@ -415,6 +459,15 @@ impl Objects {
         if let Some(id) = self.by_cookie.remove(&cookie) {
             self.netns[id.0].gone.get_or_insert_with(nowhere);
         }
+    }
+}
+
+/// The container or machine that an action makes.
+fn container_of(action: &Action) -> Option<String> {
+    match action {
+        Action::DockerRun(run) => Some(format!("docker:{}", run.name)),
+        Action::NspawnRun(run) => Some(format!("nspawn:{}", run.name)),
+        _ => None,
     }
 }
 

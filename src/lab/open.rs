@@ -151,7 +151,7 @@ impl Lab {
         if self.header.boot_id == boot_id()? {
             return Ok(());
         }
-        let is_void = |step: &crate::journal::state::Step| !matches!(step.action, crate::action::Action::FilePut(_));
+        let is_void = |step: &crate::journal::state::Step| !step.action.outlives_boot();
         let seqs: Vec<u64> = self.steps.iter().filter(|(_, s)| is_void(s)).map(|(seq, _)| *seq).collect();
         if !seqs.is_empty() {
             self.log.write(&Record::UndoStarted { seqs: seqs.clone() })?;
@@ -182,6 +182,9 @@ impl Lab {
 pub fn read_objects(header: &Header, state: &State) -> Objects {
     use crate::journal::state::Phase;
     let mut objects = Objects::new(header.host);
+    for (netns, guest) in &state.guests {
+        objects.name_guest(*netns, guest.clone());
+    }
     for (seq, step) in &state.steps {
         objects.started(*seq, &step.action, &step.site);
         match step.phase {

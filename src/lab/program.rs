@@ -112,6 +112,14 @@ impl Lab {
     pub fn stop_program(&mut self, process: ProcessKey) -> Result<()> {
         let started = |step: &Step| step.after == crate::action::After::Process(process) && step.phase.is_open();
         let Some(seq) = self.steps.iter().find(|(_, s)| started(s)).map(|(seq, _)| *seq) else { return Ok(()) };
+        self.take_back_one(seq)
+    }
+
+    /// Takes back one step before its time.
+    ///
+    /// # Errors
+    /// Why it could not be taken back.
+    pub(super) fn take_back_one(&mut self, seq: u64) -> Result<()> {
         let mut undoing = Undoing::default();
         self.undo_one(seq, &mut undoing)?;
         match undoing.leftovers.pop() {

@@ -219,8 +219,8 @@ impl Lab {
                         }
                     }
                 }
-                // Its namespace is gone, and the links with it.
-                Err(e) if e.code == Code::NoSuchNetns => undone.extend(numbers),
+                // Its namespace is gone; the other ends, elsewhere, go a moment later, unless they are looked for now.
+                Err(e) if e.code == Code::NoSuchNetns => {}
                 Err(error) => {
                     for seq in numbers {
                         self.note(seq, Err(error.clone()), undoing)?;
@@ -228,7 +228,7 @@ impl Lab {
                 }
             }
         }
-        // Links that may be in one of two places, since a kill came between: each is looked for in both.
+        // Links that may be in one of two places, since a kill came between, or whose one end is: looked for in all of them.
         let rest: Vec<u64> = links
             .iter()
             .filter(|s| !undone.contains(s) && self.phase(**s).is_some_and(Phase::is_open))

@@ -80,7 +80,9 @@ impl Lab {
                 }
             }
         };
-        Ok(self.objects.netns(id)?.name.as_ref().map(ToString::to_string))
+        let netns = self.objects.netns(id)?;
+        let guest = netns.guest.as_ref().map(|(_, guest)| guest.name.clone());
+        Ok(netns.name.as_ref().map(ToString::to_string).or(guest))
     }
 }
 

@@ -5,7 +5,9 @@ use rhai::{Dynamic, Map};
 use super::args::Call;
 use super::function::{Form, Function};
 use super::values::{Of, kind};
+use crate::container::engine::Engine;
 use crate::diag::{Code, Diagnostic, Result};
+use crate::lab::nspawn;
 use crate::probe::feature;
 
 pub(super) const FUNCTIONS: &[Function] = &[
@@ -101,7 +103,13 @@ pub(super) fn need(name: &str) -> Result<()> {
     if let Some(feature) = feature::has(name) {
         return feature.require();
     }
-    let names: Vec<&str> = feature::names().collect();
+    if name == "docker" {
+        return Engine::find()?.ping();
+    }
+    if name == "nspawn" {
+        return nspawn::require();
+    }
+    let names: Vec<&str> = feature::names().chain(["docker", "nspawn"]).collect();
     let error = Diagnostic::new(Code::BadOption, format!("there is no feature `{name}`"));
     Err(match crate::diag::nearest(name, names.iter().copied()) {
         Some(near) => error.help(format!("did you mean \"{near}\"?")),

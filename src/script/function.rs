@@ -79,6 +79,7 @@ pub fn all() -> impl Iterator<Item = &'static Function> {
         super::dhcp::FUNCTIONS,
         super::read::FUNCTIONS,
         super::program::FUNCTIONS,
+        super::container::FUNCTIONS,
         super::probe::FUNCTIONS,
         super::expect::FUNCTIONS,
         super::subnet::FUNCTIONS,

@@ -25,6 +25,9 @@ pub const ALL: &[Embedded] = &[
     Embedded { name: "macvlan", text: include_str!("../../scripts/macvlan.rhai") },
     Embedded { name: "macvlan-network", text: include_str!("../../scripts/macvlan-network.rhai") },
     Embedded { name: "dhclient", text: include_str!("../../scripts/dhclient.rhai") },
+    Embedded { name: "docker-macvlan", text: include_str!("../../scripts/docker-macvlan.rhai") },
+    Embedded { name: "connect-containers", text: include_str!("../../scripts/connect-containers.rhai") },
+    Embedded { name: "nspawn-veth", text: include_str!("../../scripts/nspawn-veth.rhai") },
 ];
 
 /// The lab of a name, with or without the ending.

@@ -44,7 +44,7 @@ fn nothing_but_nonsense_is_an_error_that_says_so() {
     ] {
         let Some(sandbox) = hostile(mode) else { return };
         let done = run(&sandbox, CLIENT).ends_with(1);
-        assert!(done.stderr.contains("error[NL0124]") && done.stderr.contains(words), "{mode}: {done}");
+        assert!(done.stderr.contains("error[NL0128]") && done.stderr.contains(words), "{mode}: {done}");
         assert!(done.stdout.ends_with("host unchanged\n") || done.stderr.contains("host unchanged"), "{mode}: {done}");
         assert!(addrs(&sandbox, "cl", "c0").is_empty());
         assert_eq!(sandbox.sh("ls /var/lib/netlab"), "");
