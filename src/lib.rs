@@ -12,3 +12,4 @@ pub mod sandbox;
 pub mod script;
 pub mod snapshot;
 pub mod types;
+pub mod why;

@@ -4,8 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The layers from the bottom up. A file imports from its own layer and from those before it.
-const LAYERS: [&str; 12] =
-    ["diag", "types", "kernel", "probe", "snapshot", "action", "journal", "sandbox", "lab", "script", "report", "cli"];
+const LAYERS: [&str; 13] = [
+    "diag", "types", "kernel", "probe", "snapshot", "action", "journal", "sandbox", "lab", "why", "script", "report", "cli",
+];
 
 /// The most lines of a file: longer ones hold two nouns.
 const MOST_LINES: usize = 500;
