@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 /// The layers from the bottom up. A file imports from its own layer and from those before it.
 const LAYERS: [&str; 13] = [
-    "diag", "types", "kernel", "probe", "snapshot", "action", "journal", "sandbox", "lab", "why", "script", "report", "cli",
+    "diag", "types", "kernel", "probe", "snapshot", "action", "journal", "sandbox", "lab", "why", "script", "report",
+    "cli",
 ];
 
 /// The most lines of a file: longer ones hold two nouns.

@@ -2,7 +2,7 @@
 
 use super::netns::HOST;
 use super::out::{self, Paint};
-use super::{netns, place};
+use super::{fail, netns, place};
 use crate::diag::{Code, Diagnostic, KernelError, Result};
 use crate::kernel::process::raise_file_limit;
 use crate::kernel::relay::Keys;
@@ -43,8 +43,20 @@ pub struct Args {
 /// # Errors
 /// `NL0108` for a namespace that is not there, `NL0109` without the privilege to look inside.
 pub fn run(args: Args) -> Result<u8> {
-    let (place, from) = place::of(&args.from)?;
-    place.go(Keys::Outside, args.json, false, || look(&args, &from))
+    let (place, from) = match place::of(&args.from) {
+        Ok(found) => found,
+        Err(error) => return misnamed(error, args.json),
+    };
+    place.go(Keys::Outside, args.json, false, || look(&args, &from).or_else(|error| misnamed(error, args.json)))
+}
+
+/// Code 1 says here that traffic does not get through, so a name that is none has to be wrong usage.
+fn misnamed(error: Box<Diagnostic>, json: bool) -> Result<u8> {
+    if error.code != Code::NoSuchNetns {
+        return Err(error);
+    }
+    fail::report(&error, json);
+    Ok(Code::Usage.exit_code())
 }
 
 fn look(args: &Args, from: &str) -> Result<u8> {
@@ -55,7 +67,7 @@ fn look(args: &Args, from: &str) -> Result<u8> {
             .kernel(KernelError::from_io("socket AF_NETLINK", &e))
     })?;
     let mut world = World::read(&mut kernel, &[])?;
-    let from = space(&world, from).map_err(usage)?;
+    let from = space(&world, from)?;
     let kind = match (args.tcp, args.udp) {
         (Some(port), _) => Kind::Tcp(port),
         (_, Some(port)) => Kind::Udp(port),
@@ -64,7 +76,7 @@ fn look(args: &Args, from: &str) -> Result<u8> {
     let to = match ip(&args.to) {
         Ok(addr) => Target::Address(addr),
         // Within a lab's sandbox the name alone is meant.
-        Err(_) => Target::Space(space(&world, args.to.rsplit('/').next().unwrap_or(&args.to)).map_err(usage)?),
+        Err(_) => Target::Space(space(&world, args.to.rsplit('/').next().unwrap_or(&args.to))?),
     };
     let answer = why::ask(&mut world, &Question { from, to, kind, size: args.size }, &Patience::endless())?;
     if args.json {
@@ -87,12 +99,7 @@ fn space(world: &World<'_>, name: &str) -> Result<usize> {
     // Of two names for one namespace the first is known.
     let (_, fd) = netns::open(name)?;
     let found = crate::kernel::netns::cookies(&[std::os::fd::AsFd::as_fd(&fd)]).pop().and_then(|c| c.ok());
-    found.and_then(|cookie| world.find_cookie(cookie)).ok_or_else(|| {
-        Diagnostic::new(Code::NoSuchNetns, format!("the namespace `{name}` cannot be opened"))
-    })
-}
-
-/// A name that is none is wrong usage here, as everything was named on the command line.
-fn usage(error: Box<Diagnostic>) -> Box<Diagnostic> {
-    error
+    found
+        .and_then(|cookie| world.find_cookie(cookie))
+        .ok_or_else(|| Diagnostic::new(Code::NoSuchNetns, format!("the namespace `{name}` cannot be opened")))
 }

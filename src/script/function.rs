@@ -79,6 +79,7 @@ pub fn all() -> impl Iterator<Item = &'static Function> {
         super::read::FUNCTIONS,
         super::program::FUNCTIONS,
         super::probe::FUNCTIONS,
+        super::why::FUNCTIONS,
         super::expect::FUNCTIONS,
         super::subnet::FUNCTIONS,
         super::topology::FUNCTIONS,

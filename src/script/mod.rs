@@ -29,3 +29,4 @@ pub mod session;
 pub mod subnet;
 pub mod topology;
 pub mod values;
+pub mod why;

@@ -10,34 +10,136 @@ use crate::diag::Code;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs)] // Each field is what the sentence says of it.
 pub enum Cause {
-    NoRoute { ns: String, dst: String, back: bool },
+    NoRoute {
+        ns: String,
+        dst: String,
+        back: bool,
+    },
     /// `seen` is the link at the other end, where only a missing carrier shows.
-    LinkDown { ns: String, dev: String, seen: Option<String> },
-    BridgeDown { ns: String, dev: String },
-    NoCarrier { ns: String, dev: String },
-    LoopbackDown { ns: String },
-    NotForwarding { ns: String, setting: String },
-    WrongPrefix { ns: String, dev: String, has: String, wants: String },
-    WrongGateway { ns: String, dev: String, gateway: IpAddr },
-    NobodyHas { addr: IpAddr },
-    NoAddress { ns: String },
-    Duplicate { addr: IpAddr, owners: Vec<String> },
-    Refused { ns: String, what: String },
-    NotAPort { ns: String, dev: String, bridge: String },
-    PortBlocked { ns: String, dev: String, bridge: String, state: String },
-    Isolated { ns: String, one: String, other: String, bridge: String },
-    WrongNeighbour { ns: String, dev: String, addr: IpAddr, has: String, real: String },
-    ReversePath { ns: String, dev: String, src: IpAddr, way: Option<String> },
-    Martian { ns: String, dev: String, src: IpAddr },
-    EchoIgnored { ns: String },
-    TooBig { ns: String, dev: String, mtu: u32, packet: u32 },
-    NobodyListens { ns: String, port: u16, udp: bool, elsewhere: Vec<String> },
-    Loop { ns: String },
-    Apart { one: String, other: String },
-    ArpSilent { ns: String, dev: String, addr: IpAddr },
-    Macvlan { ns: String, dev: String, what: &'static str },
-    AddressOnPort { ns: String, dev: String, bridge: String },
-    AddressNotReady { ns: String, dev: String, addr: IpAddr, taken: bool },
+    LinkDown {
+        ns: String,
+        dev: String,
+        seen: Option<String>,
+    },
+    BridgeDown {
+        ns: String,
+        dev: String,
+    },
+    NoCarrier {
+        ns: String,
+        dev: String,
+    },
+    LoopbackDown {
+        ns: String,
+    },
+    NotForwarding {
+        ns: String,
+        setting: String,
+    },
+    WrongPrefix {
+        ns: String,
+        dev: String,
+        has: String,
+        wants: String,
+    },
+    WrongGateway {
+        ns: String,
+        dev: String,
+        gateway: IpAddr,
+    },
+    NobodyHas {
+        addr: IpAddr,
+    },
+    NoAddress {
+        ns: String,
+        what: &'static str,
+    },
+    Duplicate {
+        addr: IpAddr,
+        owners: Vec<String>,
+    },
+    Refused {
+        ns: String,
+        what: String,
+    },
+    NotAPort {
+        ns: String,
+        dev: String,
+        bridge: String,
+    },
+    PortBlocked {
+        ns: String,
+        dev: String,
+        bridge: String,
+        state: String,
+    },
+    Isolated {
+        ns: String,
+        one: String,
+        other: String,
+        bridge: String,
+    },
+    WrongNeighbour {
+        ns: String,
+        dev: String,
+        addr: IpAddr,
+        has: String,
+        real: String,
+    },
+    ReversePath {
+        ns: String,
+        dev: String,
+        src: IpAddr,
+        way: Option<String>,
+    },
+    Martian {
+        ns: String,
+        dev: String,
+        src: IpAddr,
+    },
+    EchoIgnored {
+        ns: String,
+    },
+    TooBig {
+        ns: String,
+        dev: String,
+        mtu: u32,
+        packet: u32,
+    },
+    NobodyListens {
+        ns: String,
+        port: u16,
+        udp: bool,
+        elsewhere: Vec<String>,
+    },
+    Loop {
+        ns: String,
+    },
+    Apart {
+        one: String,
+        other: String,
+    },
+    ArpSilent {
+        ns: String,
+        dev: String,
+        addr: IpAddr,
+    },
+    Macvlan {
+        ns: String,
+        dev: String,
+        what: &'static str,
+    },
+    AddressOnPort {
+        ns: String,
+        dev: String,
+        bridge: String,
+    },
+    AddressNotReady {
+        ns: String,
+        dev: String,
+        addr: IpAddr,
+        taken: bool,
+    },
 }
 
 /// A cause with what shows it, and what would mend it.
@@ -135,7 +237,7 @@ impl Cause {
             | NotForwarding { ns, .. }
             | WrongPrefix { ns, .. }
             | WrongGateway { ns, .. }
-            | NoAddress { ns }
+            | NoAddress { ns, .. }
             | Refused { ns, .. }
             | NotAPort { ns, .. }
             | WrongNeighbour { ns, .. }
@@ -173,13 +275,16 @@ impl Cause {
             Cause::LoopbackDown { ns } => format!("`lo` in {} is down, by which it reaches itself", of(ns)),
             Cause::NotForwarding { ns, .. } => format!("{} gets the packet and does not pass it on", of(ns)),
             Cause::WrongPrefix { ns, dev, has, wants } => {
-                format!("`{dev}` in {} has the address {has}, whose prefix length does not fit: its wire is {wants}", of(ns))
+                format!(
+                    "`{dev}` in {} has the address {has}, whose prefix length does not fit: its wire is {wants}",
+                    of(ns)
+                )
             }
             Cause::WrongGateway { ns, dev, gateway } => {
                 format!("{} sends by the gateway {gateway}, which nobody on the wire of `{dev}` has", of(ns))
             }
             Cause::NobodyHas { addr } => format!("no namespace has the address {addr}"),
-            Cause::NoAddress { ns } => format!("{} has no address that could be reached", of(ns)),
+            Cause::NoAddress { ns, what } => format!("{} has no {what}", of(ns)),
             Cause::Duplicate { addr, owners } => {
                 let names: Vec<String> = owners.iter().map(|o| of(o)).collect();
                 format!("{} all have the address {addr} on one wire: whoever is faster answers", names.join(", "))
@@ -193,13 +298,19 @@ impl Cause {
                 format!("the port `{dev}` of the bridge `{bridge}` in {} is {state}, not forwarding", of(ns))
             }
             Cause::Isolated { ns, one, other, bridge } => {
-                format!("the bridge `{bridge}` in {} keeps its ports `{one}` and `{other}` apart: both are isolated", of(ns))
+                format!(
+                    "the bridge `{bridge}` in {} keeps its ports `{one}` and `{other}` apart: both are isolated",
+                    of(ns)
+                )
             }
             Cause::WrongNeighbour { ns, addr, has, real, .. } => {
                 format!("{} takes {addr} to be at {has}, but it is at {real}", of(ns))
             }
             Cause::ReversePath { ns, dev, src, way: Some(way) } => {
-                format!("{} drops packets from {src} that come in by `{dev}`: its way back is by `{way}` (rp_filter)", of(ns))
+                format!(
+                    "{} drops packets from {src} that come in by `{dev}`: its way back is by `{way}` (rp_filter)",
+                    of(ns)
+                )
             }
             Cause::ReversePath { ns, dev, src, way: None } => {
                 format!("{} drops packets from {src} that come in by `{dev}`: it has no way back (rp_filter)", of(ns))

@@ -88,8 +88,9 @@ impl Walker<'_, '_> {
             self.link_down(from, None, leg);
         } else if link.is_bridge_port() {
             let bridge = link.master.clone().unwrap_or_default();
-            let mut found = Break::new(Cause::AddressOnPort { ns: ns.clone(), dev: link.ifname.clone(), bridge: bridge.clone() })
-                .shown(format!("`{}` is a port of `{bridge}`", link.ifname));
+            let mut found =
+                Break::new(Cause::AddressOnPort { ns: ns.clone(), dev: link.ifname.clone(), bridge: bridge.clone() })
+                    .shown(format!("`{}` is a port of `{bridge}`", link.ifname));
             for addr in self.world.addresses(from.space).filter(|a| a.index == from.link) {
                 let (text, ns) = (format!("{}/{}", addr.local, addr.prefixlen), ns.clone());
                 found = found.mend([
@@ -114,10 +115,13 @@ impl Walker<'_, '_> {
         let seen = self.words(from);
         match far {
             Some((peer, link)) if !link.up => self.link_down(peer, Some(seen), leg),
-            Some((peer, link)) if !has_carrier(&link) && link.kind() != "veth" && peer != from => self.no_carrier(peer, leg),
+            Some((peer, link)) if !has_carrier(&link) && link.kind() != "veth" && peer != from => {
+                self.no_carrier(peer, leg)
+            }
             _ => {
                 let (ns, dev) = (self.world.name(from.space), self.world.dev(from));
-                let mut found = Break::new(Cause::NoCarrier { ns, dev: dev.clone() }).shown(format!("`{dev}` has NO-CARRIER"));
+                let mut found =
+                    Break::new(Cause::NoCarrier { ns, dev: dev.clone() }).shown(format!("`{dev}` has NO-CARRIER"));
                 if peer.is_none() {
                     found = found.shown("its other end is in no namespace with a name");
                 }
@@ -159,7 +163,8 @@ impl Walker<'_, '_> {
             let Some(link) = self.world.link(spot).cloned() else { continue };
             match node {
                 Node::Bridge(bridge) => {
-                    let port = |at: Option<&Node>| at.map(|n| n.spot()).filter(|p| p.space == bridge.space && p != bridge);
+                    let port =
+                        |at: Option<&Node>| at.map(|n| n.spot()).filter(|p| p.space == bridge.space && p != bridge);
                     let (port_in, port_out) = (port(path.get(i - 1)), port(path.get(i + 1)));
                     self.check_bridge(*bridge, port_in, port_out, leg);
                 }
@@ -189,7 +194,9 @@ impl Walker<'_, '_> {
             self.stop(found, leg);
             return;
         }
-        if self.world.link(bridge).is_some_and(|l| l.linkinfo.as_ref().is_some_and(|i| i.info_data.get("vlan_filtering").and_then(|v| v.as_i64()) == Some(1))) {
+        if self.world.link(bridge).is_some_and(|l| {
+            l.linkinfo.as_ref().is_some_and(|i| i.info_data.get("vlan_filtering").and_then(|v| v.as_i64()) == Some(1))
+        }) {
             self.notes.push(format!("the bridge `{name}` filters VLANs, which `why` does not read yet"));
         }
         let mut text = Vec::new();

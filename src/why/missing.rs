@@ -90,8 +90,18 @@ impl Walker<'_, '_> {
     }
 
     /// The namespace takes the destination to be on its wire, and it is on another one.
-    fn wrong_prefix_or_apart(&mut self, from: Spot, owner: Spot, hop: IpAddr, segment: &Segment, leg: &Leg) -> Option<Spot> {
-        let mine = self.world.addresses(from.space).find(|a| a.index == from.link && a.network().is_some_and(|n| n.contains(hop)));
+    fn wrong_prefix_or_apart(
+        &mut self,
+        from: Spot,
+        owner: Spot,
+        hop: IpAddr,
+        segment: &Segment,
+        leg: &Leg,
+    ) -> Option<Spot> {
+        let mine = self
+            .world
+            .addresses(from.space)
+            .find(|a| a.index == from.link && a.network().is_some_and(|n| n.contains(hop)));
         let theirs = self.world.own(owner.space, hop).and_then(|a| a.network());
         if let (Some(mine), Some(theirs)) = (mine.cloned(), theirs)
             && !theirs.contains(mine.local)
@@ -100,16 +110,26 @@ impl Walker<'_, '_> {
             let fits = |node: &Node| {
                 let spot = node.spot();
                 let on = self.world.addresses(spot.space).filter(|a| a.index == spot.link);
-                on.filter(|a| a.network().is_some_and(|n| n.contains(mine.local) && !n.contains(hop))).map(|a| a.prefixlen).max()
+                on.filter(|a| a.network().is_some_and(|n| n.contains(mine.local) && !n.contains(hop)))
+                    .map(|a| a.prefixlen)
+                    .max()
             };
             let len = segment.receivers.iter().filter_map(fits).max().unwrap_or(theirs.len);
             let (has, wants) = (format!("{}/{}", mine.local, mine.prefixlen), format!("{}/{len}", mine.local));
             let (ns, dev) = (self.world.name(from.space), self.world.dev(from));
-            let mut found = Break::new(Cause::WrongPrefix { ns: ns.clone(), dev, has: has.clone(), wants: network(mine.local, len) })
-                .shown(format!("{has} takes {hop} to be on the wire; it is on {}", self.words(owner)))
-                .mend(self.widen(from, &has, &wants));
+            let mut found = Break::new(Cause::WrongPrefix {
+                ns: ns.clone(),
+                dev,
+                has: has.clone(),
+                wants: network(mine.local, len),
+            })
+            .shown(format!("{has} takes {hop} to be on the wire; it is on {}", self.words(owner)))
+            .mend(self.widen(from, &has, &wants));
             let others = self.world.routes(from.space).iter().any(|r| {
-                r.prefix.contains(hop) && r.prefix.addr.is_ipv4() == hop.is_ipv4() && (r.gateway.is_some() || r.index != Some(from.link)) && r.kind.is_none()
+                r.prefix.contains(hop)
+                    && r.prefix.addr.is_ipv4() == hop.is_ipv4()
+                    && (r.gateway.is_some() || r.index != Some(from.link))
+                    && r.kind.is_none()
             });
             let gate = self.gateway(from.space, hop);
             if let (false, Some(gate)) = (others, &gate) {
@@ -127,7 +147,8 @@ impl Walker<'_, '_> {
 
     fn wrong_gateway(&mut self, from: Spot, gateway: IpAddr, leg: &Leg) {
         let (ns, dev) = (self.world.name(from.space), self.world.dev(from));
-        let by = self.world.routes(from.space).iter().filter(|r| r.gateway == Some(gateway) && r.prefix.contains(leg.dst));
+        let by =
+            self.world.routes(from.space).iter().filter(|r| r.gateway == Some(gateway) && r.prefix.contains(leg.dst));
         let route = by.max_by_key(|r| r.prefix.len).map(|r| r.prefix.to_string()).unwrap_or_else(|| "default".into());
         let mut found = Break::new(Cause::WrongGateway { ns: ns.clone(), dev: dev.clone(), gateway })
             .shown(format!("{route} via {gateway} dev {dev}, and nobody there has {gateway}"));
@@ -140,7 +161,10 @@ impl Walker<'_, '_> {
     /// No namespace at all has the destination. If one end of the wire has no address, it is the one that lacks it.
     fn no_such_address(&mut self, from: Spot, addr: IpAddr, segment: &Segment, leg: &Leg) {
         let mut found = self.nobody_has(addr);
-        let mine = self.world.addresses(from.space).find(|a| a.index == from.link && a.network().is_some_and(|n| n.contains(addr)));
+        let mine = self
+            .world
+            .addresses(from.space)
+            .find(|a| a.index == from.link && a.network().is_some_and(|n| n.contains(addr)));
         if let ([end], Some(mine)) = (&segment.ends[..], mine.cloned())
             && end.space != from.space
         {

@@ -6,8 +6,8 @@
 pub mod cause;
 mod crossing;
 mod delivery;
-pub mod probe;
 mod missing;
+pub mod probe;
 mod refusal;
 pub mod repair;
 pub mod segment;
@@ -119,12 +119,11 @@ pub fn ask(world: &mut World<'_>, question: &Question, patience: &Patience) -> R
     let Some(to) = answer.addr else { return Ok(answer) };
     // A packet that is lost while the links settle is sent again, so that no answer means that there is none.
     let heard = probe::send(world, question, to, patience)?;
-    if !heard.ok && answer.breaks.is_empty() {
-        // Something may have changed between the walk and the packet.
-        let hint = firewalls(world, &answer);
-        answer.notes.extend(hint);
-    }
     answer.heard = Some(heard);
+    if answer.verdict() != Verdict::Yes {
+        let hints = firewalls(world, &answer);
+        answer.notes.extend(hints);
+    }
     Ok(answer)
 }
 
@@ -137,7 +136,7 @@ pub fn walk(world: &mut World<'_>, question: &Question) -> Answer {
     };
     let Some(to) = addr else {
         let owner = space.map(|s| world.name(s)).unwrap_or_default();
-        let cause = Break::new(Cause::NoAddress { ns: owner.clone() });
+        let cause = Break::new(Cause::NoAddress { ns: owner.clone(), what: "address" });
         return Answer {
             from,
             addr: None,
@@ -166,9 +165,15 @@ fn firewalls(world: &World<'_>, answer: &Answer) -> Vec<String> {
         }
         let Some(rules) = world.firewall(space).filter(|r| !r.is_empty()) else { continue };
         let ns = cause::of(&name);
-        let count = if rules.rules == 1 { "1 nftables rule".to_owned() } else { format!("{} nftables rules", rules.rules) };
-        let drops = if rules.drops.is_empty() { String::new() } else { format!(", and drops by policy in {}", rules.drops.join(", ")) };
-        notes.push(format!("{ns} has {count} (table {}){drops}; `why` does not read them yet", rules.tables.join(", ")));
+        let count =
+            if rules.rules == 1 { "1 nftables rule".to_owned() } else { format!("{} nftables rules", rules.rules) };
+        let drops = if rules.drops.is_empty() {
+            String::new()
+        } else {
+            format!(", and drops by policy in {}", rules.drops.join(", "))
+        };
+        notes
+            .push(format!("{ns} has {count} (table {}){drops}; `why` does not read them yet", rules.tables.join(", ")));
     }
     notes
 }

@@ -10,6 +10,7 @@ use super::world::Spot;
 use crate::diag::KernelError;
 use crate::kernel::route::Packet;
 use crate::probe::state::addr::AddrState;
+use crate::probe::state::route::RouteState;
 use crate::probe::state::rule;
 
 impl Walker<'_, '_> {
@@ -42,7 +43,11 @@ impl Walker<'_, '_> {
         let ns = self.world.name(here);
         // Of all links, or of this one only.
         let all = self.world.number(here, "ipv4/ip_forward") == 0;
-        let key = if all { "net.ipv4.ip_forward".to_owned() } else { format!("net.ipv4.conf.{}.forwarding", dev.replace('.', "/")) };
+        let key = if all {
+            "net.ipv4.ip_forward".to_owned()
+        } else {
+            format!("net.ipv4.conf.{}.forwarding", dev.replace('.', "/"))
+        };
         let by = if all { String::new() } else { format!(" what comes in by {dev}") };
         let found = Break::new(Cause::NotForwarding { ns: ns.clone(), setting: key.clone() })
             .shown(format!("does not forward IPv4{by} ({key} = 0)"))
@@ -70,20 +75,40 @@ impl Walker<'_, '_> {
         let strict = of_link.max(of_all) == 1;
         let fails = way.is_none() || (strict && way.as_deref() != Some(&dev));
         if src.is_ipv4() && of_link.max(of_all) > 0 && fails {
-            let key = format!("net.ipv4.conf.{}.rp_filter", if of_link >= of_all { dev.replace('.', "/") } else { "all".into() });
+            let key = format!(
+                "net.ipv4.conf.{}.rp_filter",
+                if of_link >= of_all { dev.replace('.', "/") } else { "all".into() }
+            );
             let mut found = Break::new(Cause::ReversePath { ns: ns.clone(), dev, src, way: way.clone() })
                 .shown(format!("{key} = {}", of_link.max(of_all)));
-            found = match (&way, self.gateway(here, src)) {
-                (Some(way), _) => found
-                    .shown(format!("its route to {src} is by {way}"))
-                    .mend([Repair::Setting { ns, key, value: 2 }]),
-                (None, Some(gate)) => found.mend([self.route_by(here, &gate, src, false)]),
-                (None, None) => found,
+            let astray = self.stray_route(here, src);
+            found = match (&way, astray, self.gateway(here, src)) {
+                (Some(way), Some(dst), _) => found
+                    .shown(format!("its route {dst} is by {way}, where nobody leads there"))
+                    .mend([Repair::RouteDel { ns, kind: "unicast", dst }]),
+                (Some(way), None, _) => {
+                    found.shown(format!("its route to {src} is by {way}")).mend([Repair::Setting { ns, key, value: 2 }])
+                }
+                (None, _, Some(gate)) => found.mend([self.route_by(here, &gate, src, false)]),
+                (None, _, None) => found,
             };
             return self.stop(found, leg);
         }
         let shown = format!("the kernel refuses {src} as a source on {dev}");
         self.stop(Break::new(martian).shown(shown), leg);
+    }
+
+    /// A route made by hand to `dst` that cannot be right: its next hop is not on its wire, and without it there is another.
+    fn stray_route(&mut self, here: usize, dst: IpAddr) -> Option<String> {
+        let same =
+            |r: &&RouteState| r.prefix.addr.is_ipv4() == dst.is_ipv4() && r.prefix.contains(dst) && r.kind.is_none();
+        let mut fits: Vec<_> = self.world.routes(here).iter().filter(same).cloned().collect();
+        fits.sort_by_key(|r| std::cmp::Reverse(r.prefix.len));
+        let best = fits.first().filter(|r| fits.len() > 1 && r.protocol != "kernel")?;
+        let (hop, at) = (best.gateway.unwrap_or(dst), Spot { space: here, link: best.index? });
+        let there = Segment::from(self.world, at);
+        let is_there = there.receivers.iter().any(|n| self.world.own(n.spot().space, hop).is_some());
+        (!is_there && !there.outside).then(|| best.dst.clone())
     }
 
     /// There is no way, whoever sends: a route or rule that refuses, or none at all.
@@ -96,7 +121,13 @@ impl Walker<'_, '_> {
 
     fn refusing_route(&mut self, here: usize, leg: &Leg, error: &KernelError) -> Option<(Break, Option<Way>)> {
         let dst = leg.dst;
-        let fits: Vec<_> = self.world.routes(here).iter().filter(|r| r.prefix.addr.is_ipv4() == dst.is_ipv4() && r.prefix.contains(dst)).cloned().collect();
+        let fits: Vec<_> = self
+            .world
+            .routes(here)
+            .iter()
+            .filter(|r| r.prefix.addr.is_ipv4() == dst.is_ipv4() && r.prefix.contains(dst))
+            .cloned()
+            .collect();
         let best = fits.iter().max_by_key(|r| r.prefix.len)?.clone();
         let kind = best.kind.filter(|kind| errno_of(kind) == Some(error.errno))?;
         let ns = self.world.name(here);
@@ -135,7 +166,8 @@ impl Walker<'_, '_> {
             self.stop(found, leg);
             return None;
         }
-        let own: Vec<AddrState> = self.world.addresses(here).filter(|a| a.local.is_ipv4() == dst.is_ipv4()).cloned().collect();
+        let own: Vec<AddrState> =
+            self.world.addresses(here).filter(|a| a.local.is_ipv4() == dst.is_ipv4()).cloned().collect();
         let is_down = |walker: &Self, link: u32| walker.world.link(Spot { space: here, link }).is_some_and(|l| !l.up);
         let direct = own.iter().find(|a| a.network().is_some_and(|n| n.contains(dst)) && is_down(self, a.index));
         if let Some(addr) = direct {
@@ -188,7 +220,8 @@ impl Walker<'_, '_> {
 
     fn wrong_prefix(&self, at: Spot, has: &str, wants: &str) -> Cause {
         let (ns, dev) = (self.world.name(at.space), self.world.dev(at));
-        let network = crate::types::address::Cidr::new(wants).map_or_else(|_| wants.to_owned(), |c| c.network().to_string());
+        let network =
+            crate::types::address::Cidr::new(wants).map_or_else(|_| wants.to_owned(), |c| c.network().to_string());
         Cause::WrongPrefix { ns, dev, has: has.to_owned(), wants: network }
     }
 }

@@ -114,7 +114,8 @@ impl Segment {
                 let is_bridge_port = link.is_bridge_port();
                 if tag == 0 && !is_bridge_port {
                     self.receive(node, tag, start);
-                    let has_addrs = world.space(spot.space).addrs.iter().any(|a| a.index == spot.link && a.scope != "link");
+                    let has_addrs =
+                        world.space(spot.space).addrs.iter().any(|a| a.index == spot.link && a.scope != "link");
                     if !has_addrs && children.is_empty() && spot != start {
                         self.ends.push(spot);
                     }
@@ -181,6 +182,9 @@ fn tunnel(world: &mut World<'_>, spot: Spot) -> Vec<Spot> {
     let id = field(world, spot, "id");
     let others = world.every_link(|l| l.kind() == "vxlan").into_iter().filter(|other| *other != spot);
     let same: Vec<Spot> = others.filter(|other| field(world, *other, "id") == id).collect();
-    let leads = |far: &Spot| ends.iter().any(|end| world.own(far.space, *end).is_some() || named(world, *far).contains(end) && end.is_multicast());
+    let leads = |far: &Spot| {
+        ends.iter()
+            .any(|end| world.own(far.space, *end).is_some() || named(world, *far).contains(end) && end.is_multicast())
+    };
     same.iter().copied().filter(leads).collect()
 }

@@ -36,7 +36,8 @@ impl Walker<'_, '_> {
                 let near = |a: &&crate::probe::state::addr::AddrState| {
                     a.local.is_ipv4() == dst.is_ipv4()
                         && a.local != addr.local
-                        && (network.contains(a.local) || a.network().is_some_and(|n| !n.is_default() && n.contains(addr.local)))
+                        && (network.contains(a.local)
+                            || a.network().is_some_and(|n| !n.is_default() && n.contains(addr.local)))
                 };
                 let Some(theirs) = self.world.addresses(at.space).find(near).cloned() else { continue };
                 let worth = self.worth(here, at.space, dst);

@@ -155,7 +155,9 @@ pub fn json(answer: &Answer) -> Value {
 /// The sentence for why it does not get through; empty if it does.
 pub fn why(answer: &Answer) -> String {
     match (answer.verdict(), answer.cause()) {
-        (_, Some(first)) => format!("{}, so nothing gets from {} to {}", first.cause.sentence(), of(&answer.from), place(answer)),
+        (_, Some(first)) => {
+            format!("{}, so nothing gets from {} to {}", first.cause.sentence(), of(&answer.from), place(answer))
+        }
         (Verdict::Unknown, _) => {
             let heard = answer.heard.as_ref().map(|h| h.text.clone()).unwrap_or_default();
             format!("{heard}, and the cause was not found")

@@ -109,8 +109,8 @@ impl<'w, 'k> Walker<'w, 'k> {
         let mut leg = Leg { origin: from, src: None, dst: to, back: false };
         if !is_own && !has_any {
             let ns = self.world.name(from);
-            let what = if to.is_ipv4() { "IPv4" } else { "IPv6" };
-            self.stop(Break::new(Cause::NoAddress { ns }).shown(format!("has no {what} address")), &leg);
+            let what = if to.is_ipv4() { "IPv4 address" } else { "IPv6 address" };
+            self.stop(Break::new(Cause::NoAddress { ns, what }).shown(format!("has no {what}")), &leg);
             return;
         }
         let delivered = self.leg(&mut leg);
@@ -160,7 +160,8 @@ impl<'w, 'k> Walker<'w, 'k> {
     }
 
     fn source_on(&self, link: Spot, hop: IpAddr) -> Option<IpAddr> {
-        let on_link = |a: &&crate::probe::state::addr::AddrState| a.index == link.link && a.local.is_ipv4() == hop.is_ipv4();
+        let on_link =
+            |a: &&crate::probe::state::addr::AddrState| a.index == link.link && a.local.is_ipv4() == hop.is_ipv4();
         self.world.addresses(link.space).find(on_link).map(|a| a.local)
     }
 
