@@ -100,6 +100,12 @@ pub enum Cause {
     EchoIgnored {
         ns: String,
     },
+    /// The sender remembers what a router has said, or its route says so.
+    PathMtu {
+        ns: String,
+        mtu: u32,
+        packet: u32,
+    },
     TooBig {
         ns: String,
         dev: String,
@@ -177,6 +183,10 @@ impl Break {
         match (&self.cause, &other.cause) {
             (LinkDown { ns, dev, .. }, LinkDown { ns: n, dev: d, .. }) => (ns, dev) == (n, d),
             (TooBig { ns, dev, .. }, TooBig { ns: n, dev: d, .. }) => (ns, dev) == (n, d),
+            // Its ports go through the states of spanning tree together.
+            (PortBlocked { ns, bridge, state, .. }, PortBlocked { ns: n, bridge: b, state: s, .. }) => {
+                (ns, bridge, state) == (n, b, s) && state != "disabled"
+            }
             (NoRoute { ns, dst, .. }, NoRoute { ns: n, dst: d, .. }) => (ns, dst) == (n, d),
             (Apart { one, other }, Apart { one: o, other: p }) => (one, other) == (p, o) || (one, other) == (o, p),
             (Isolated { ns, one, other, .. }, Isolated { ns: n, one: o, other: p, .. }) => {
@@ -212,7 +222,7 @@ impl Cause {
             Cause::ReversePath { .. } => Code::WhyReversePath,
             Cause::Martian { .. } => Code::WhyMartian,
             Cause::EchoIgnored { .. } => Code::WhyEchoIgnored,
-            Cause::TooBig { .. } => Code::WhyTooBig,
+            Cause::TooBig { .. } | Cause::PathMtu { .. } => Code::WhyTooBig,
             Cause::NobodyListens { .. } => Code::WhyNobodyListens,
             Cause::Loop { .. } => Code::WhyLoop,
             Cause::Apart { .. } => Code::WhyApart,
@@ -245,6 +255,7 @@ impl Cause {
             | Martian { ns, .. }
             | EchoIgnored { ns }
             | TooBig { ns, .. }
+            | PathMtu { ns, .. }
             | NobodyListens { ns, .. }
             | Loop { ns }
             | ArpSilent { ns, .. }
@@ -321,6 +332,9 @@ impl Cause {
             Cause::EchoIgnored { ns } => format!("{} is told not to answer pings", of(ns)),
             Cause::TooBig { ns, dev, mtu, packet } => {
                 format!("`{dev}` in {} takes {mtu} bytes, and the packet has {packet}", of(ns))
+            }
+            Cause::PathMtu { ns, mtu, packet } => {
+                format!("{} takes the way to be {mtu} bytes wide, and the packet has {packet}", of(ns))
             }
             Cause::NobodyListens { ns, port, udp, .. } => {
                 format!("nothing in {} listens on {} port {port}", of(ns), if *udp { "UDP" } else { "TCP" })

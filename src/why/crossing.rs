@@ -27,7 +27,7 @@ impl Walker<'_, '_> {
         let node = match owners[..] {
             [] => return self.nobody(from, hop, &segment, leg),
             [one] => one,
-            _ => self.several(&owners, hop, leg),
+            _ => self.several(&owners, from, hop, leg),
         };
         self.check_path(&segment.path(node), leg);
         self.check_neighbour(from, hop, node.spot(), leg);
@@ -51,7 +51,7 @@ impl Walker<'_, '_> {
     }
 
     /// Several have the address: the one that is meant, and a break.
-    fn several(&mut self, owners: &[Node], hop: IpAddr, leg: &Leg) -> Node {
+    fn several(&mut self, owners: &[Node], from: Spot, hop: IpAddr, leg: &Leg) -> Node {
         let meant = if hop == self.to { self.wanted } else { Some(self.from) };
         let is_meant = |node: &&Node| Some(node.spot().space) == meant;
         let mut kept = owners.iter().find(is_meant).copied();
@@ -75,6 +75,9 @@ impl Walker<'_, '_> {
                 found = found.mend([Repair::AddrDel { ns: self.world.name(space), dev: addr.dev.clone(), addr: text }]);
             }
         }
+        // The sender may have learned the wrong one, and would keep to it for half a minute.
+        let (ns, dev) = (self.world.name(from.space), self.world.dev(from));
+        found = found.mend([Repair::NeighFlush { ns, dev, addr: hop }]);
         self.stop(found, leg);
         kept
     }
@@ -151,7 +154,9 @@ impl Walker<'_, '_> {
         let packet = self.packet;
         let found = Break::new(Cause::TooBig { ns: ns.clone(), dev: dev.clone(), mtu, packet })
             .shown(format!("`{dev}` has mtu {mtu}, the packet {packet} bytes"))
-            .mend([Repair::Mtu { ns, dev, mtu: packet.max(1500) }]);
+            .mend([Repair::Mtu { ns, dev, mtu: packet.max(1500) }])
+            // A router has said so to the sender, who remembers it for ten minutes.
+            .mend((at.space != leg.origin).then(|| Repair::CacheFlush { ns: self.world.name(leg.origin) }));
         self.stop(found, leg);
     }
 

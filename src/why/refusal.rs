@@ -149,11 +149,17 @@ impl Walker<'_, '_> {
         let rules = self.world.socket(here).and_then(|s| rule::read(s).ok())?;
         let rule = rules.into_iter().find(|r| r.action.and_then(errno_of) == Some(error.errno))?;
         let (ns, action) = (self.world.name(here), rule.action.unwrap_or_default());
-        let to = rule.dst.map_or_else(String::new, |dst| format!(" to {dst}"));
+        let to = rule.dst.as_ref().map_or_else(String::new, |dst| format!(" to {dst}"));
         let what = format!("{}: from {}{to} {action}", rule.priority, rule.src);
         let found = Break::new(Cause::Refused { ns: ns.clone(), what: format!("the rule `{what}`") })
             .shown(format!("rule `{what}`"))
-            .mend([Repair::RuleDel { ns, priority: rule.priority }]);
+            .mend([Repair::RuleDel {
+                ns,
+                priority: rule.priority,
+                from: Some(rule.src).filter(|src| src != "all"),
+                to: rule.dst,
+                kind: action,
+            }]);
         Some((found, None))
     }
 

@@ -19,7 +19,9 @@ pub enum Repair {
     AddrDel { ns: String, dev: String, addr: String },
     RouteAdd { ns: String, dst: String, via: IpAddr, replace: bool },
     RouteDel { ns: String, kind: &'static str, dst: String },
-    RuleDel { ns: String, priority: u32 },
+    RuleDel { ns: String, priority: u32, from: Option<String>, to: Option<String>, kind: &'static str },
+    NeighFlush { ns: String, dev: String, addr: IpAddr },
+    CacheFlush { ns: String },
     NeighDel { ns: String, dev: String, addr: IpAddr, mac: String },
     Setting { ns: String, key: String, value: i64 },
     MacvlanMode { ns: String, dev: String },
@@ -34,7 +36,7 @@ impl Repair {
             LinkUp { ns, dev } => format!("{}.up();", link(ns, dev)),
             Mtu { ns, dev, mtu } => format!("{}.mtu({mtu});", link(ns, dev)),
             // There is no word of its own for it.
-            Arp { ns, dev } => format!("{}.exec(\"ip link set {dev} arp on\");", place(ns)),
+            Arp { ns, dev } => format!("{}.exec(\"ip link set dev {dev} arp on\");", place(ns)),
             Master { ns, dev, bridge } => format!("{}.master({});", link(ns, dev), link(ns, bridge)),
             Stp { ns, bridge } => format!("{}.set(#{{ stp_state: false }});", link(ns, bridge)),
             Isolated { ns, dev } => format!("{}.set(#{{ isolated: false }});", link(ns, dev)),
@@ -46,7 +48,15 @@ impl Repair {
                 format!("{}.route({dst:?}, \"{via}\", #{{ replace: true }});", place(ns))
             }
             RouteDel { ns, dst, .. } => format!("{}.del_route({dst:?});", place(ns)),
-            RuleDel { ns, priority } => format!("{}.del_rule(#{{ priority: {priority} }});", place(ns)),
+            RuleDel { ns, priority, from, to, kind } => {
+                let field = |key: &str, value: &Option<String>| {
+                    value.as_ref().map_or_else(String::new, |v| format!(" {key}: {v:?},"))
+                };
+                let ends = format!("{}{}", field("from", from), field("to", to));
+                format!("{}.del_rule(#{{ priority: {priority},{ends} type: {kind:?} }});", place(ns))
+            }
+            NeighFlush { ns, dev, addr } => format!("{}.exec(\"{}\");", place(ns), neigh_flush(*addr, dev)),
+            CacheFlush { ns } => format!("{}.exec(\"ip route flush cache\");", place(ns)),
             NeighDel { ns, dev, addr, mac } => {
                 format!("{}.del_neigh(\"{addr}\", {mac:?}, #{{ dev: {dev:?} }});", place(ns))
             }
@@ -61,17 +71,17 @@ impl Repair {
         }
     }
 
-    /// As a command line.
+    /// As a command line. A link is called `dev NAME` throughout: a bare `a` is short for `address` to ip(8).
     pub fn ip(&self) -> String {
         use Repair::*;
         match self {
-            LinkUp { ns, dev } => ip(ns, &format!("link set {dev} up")),
-            Mtu { ns, dev, mtu } => ip(ns, &format!("link set {dev} mtu {mtu}")),
-            Arp { ns, dev } => ip(ns, &format!("link set {dev} arp on")),
-            Master { ns, dev, bridge } => ip(ns, &format!("link set {dev} master {bridge}")),
-            Stp { ns, bridge } => ip(ns, &format!("link set {bridge} type bridge stp_state 0")),
-            Isolated { ns, dev } => ip(ns, &format!("link set {dev} type bridge_slave isolated off")),
-            PortState { ns, dev } => ip(ns, &format!("link set {dev} type bridge_slave state 3")),
+            LinkUp { ns, dev } => ip(ns, &format!("link set dev {dev} up")),
+            Mtu { ns, dev, mtu } => ip(ns, &format!("link set dev {dev} mtu {mtu}")),
+            Arp { ns, dev } => ip(ns, &format!("link set dev {dev} arp on")),
+            Master { ns, dev, bridge } => ip(ns, &format!("link set dev {dev} master {bridge}")),
+            Stp { ns, bridge } => ip(ns, &format!("link set dev {bridge} type bridge stp_state 0")),
+            Isolated { ns, dev } => ip(ns, &format!("link set dev {dev} type bridge_slave isolated off")),
+            PortState { ns, dev } => ip(ns, &format!("link set dev {dev} type bridge_slave state 3")),
             AddrAdd { ns, dev, addr } => ip(ns, &format!("addr add {addr} dev {dev}")),
             AddrDel { ns, dev, addr } => ip(ns, &format!("addr del {addr} dev {dev}")),
             RouteAdd { ns, dst, via, replace } => {
@@ -79,7 +89,9 @@ impl Repair {
                 ip(ns, &format!("route {verb} {dst} via {via}"))
             }
             RouteDel { ns, kind, dst } => ip(ns, &format!("route del {kind} {dst}")),
-            RuleDel { ns, priority } => ip(ns, &format!("rule del priority {priority}")),
+            RuleDel { ns, priority, .. } => ip(ns, &format!("rule del priority {priority}")),
+            NeighFlush { ns, dev, addr } => ip(ns, neigh_flush(*addr, dev).trim_start_matches("ip ")),
+            CacheFlush { ns } => ip(ns, "route flush cache"),
             NeighDel { ns, dev, addr, .. } => ip(ns, &format!("neigh del {addr} dev {dev}")),
             Setting { ns, key, value } => inside(ns, &format!("sysctl -w {key}={value}")),
             MacvlanMode { ns, dev } => inside(ns, &macvlan_mode(dev)),
@@ -89,8 +101,13 @@ impl Repair {
     }
 }
 
+/// An entry that is not there, or not yet, is no error to this.
+fn neigh_flush(addr: IpAddr, dev: &str) -> String {
+    format!("ip neigh flush to {addr} dev {dev}")
+}
+
 fn macvlan_mode(dev: &str) -> String {
-    format!("ip link set {dev} type macvlan mode bridge")
+    format!("ip link set dev {dev} type macvlan mode bridge")
 }
 
 fn place(ns: &str) -> String {

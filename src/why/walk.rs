@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 
 use super::cause::{Break, Cause};
+use super::repair::Repair;
 use super::world::{Spot, World};
 use super::{Kind, Question};
 use crate::kernel::route::Packet;
@@ -78,6 +79,8 @@ pub(super) struct Walker<'w, 'k> {
     pub notes: Vec<String>,
     /// The namespace where the packet comes to.
     pub owner: Option<usize>,
+    /// The width of the way as the sender knows it.
+    pub path_mtu: Option<u32>,
     /// Whether the way leads out of the namespaces that have a name.
     pub outside: bool,
 }
@@ -97,6 +100,7 @@ impl<'w, 'k> Walker<'w, 'k> {
             breaks: Vec::new(),
             notes: Vec::new(),
             owner: None,
+            path_mtu: None,
             outside: false,
         }
     }
@@ -118,6 +122,19 @@ impl<'w, 'k> Walker<'w, 'k> {
         let Some(owner) = self.owner.filter(|owner| *owner != from && !self.outside) else { return };
         let Some(src) = leg.src.or_else(|| self.likely_source()) else { return };
         self.leg(&mut Leg { origin: owner, src: Some(to), dst: src, back: true });
+        self.check_path_mtu(&leg);
+    }
+
+    /// What no link says, the sender may believe.
+    fn check_path_mtu(&mut self, leg: &Leg) {
+        let is_narrow = self.breaks.iter().any(|b| matches!(b.cause, Cause::TooBig { .. }));
+        let Some(mtu) = self.path_mtu.filter(|mtu| *mtu < self.packet && !is_narrow) else { return };
+        let (ns, packet, dst) = (self.world.name(self.from), self.packet, self.to);
+        let by_hand = self.world.routes(self.from).iter().any(|r| r.mtu.is_some() && r.prefix.contains(dst));
+        let found = Break::new(Cause::PathMtu { ns: ns.clone(), mtu, packet })
+            .shown(format!("{} mtu {mtu}", if by_hand { "a route says" } else { "it remembers" }))
+            .mend((!by_hand).then_some(Repair::CacheFlush { ns }));
+        self.stop(found, leg);
     }
 
     fn only_owner(&self) -> Option<usize> {
@@ -173,6 +190,9 @@ impl<'w, 'k> Walker<'w, 'k> {
         match self.world.ask(here, Packet { dst: leg.dst, src, iif }) {
             Ok(route) => {
                 let way = way_of(&route, leg.dst)?;
+                if iif.is_none() && !leg.back {
+                    self.path_mtu = route.mtu;
+                }
                 // For IPv4 the question says so itself.
                 if leg.dst.is_ipv6() && iif.is_some() && way != Way::Here {
                     self.check_forwarding6(here, leg);

@@ -10,6 +10,7 @@ mod healthy;
 mod scripts;
 mod shapes;
 mod texts;
+mod turns;
 
 use common::sandbox::Sandbox;
 use serde_json::Value;

@@ -43,10 +43,10 @@ pub(crate) const ROUTERS: Shape = Shape {
     build: "
 for n in ns1 r1 r2 ns3; do ip netns add $n; ip -n $n link set lo up; ip netns exec $n sysctl -qw net.ipv4.ip_forward=0; done
 for r in r1 r2; do ip netns exec $r sysctl -qw net.ipv4.ip_forward=1; done
-wire() { ip -n $1 link add $2 type veth peer name $5 netns $4; ip -n $1 addr add $3 dev $2; ip -n $4 addr add $6 dev $5; ip -n $1 link set $2 up; ip -n $4 link set $5 up; }
-wire ns1 e0 10.0.1.10/24 r1 a 10.0.1.1/24
-wire r1 b 10.0.2.1/24 r2 a 10.0.2.2/24
-wire r2 b 10.0.3.1/24 ns3 e0 10.0.3.20/24
+wire() { ip -n $1 link add $2 type veth peer name $5 netns $4; ip -n $1 addr add $3 dev $2; ip -n $4 addr add $6 dev $5; ip -n $1 link set dev $2 up; ip -n $4 link set dev $5 up; }
+wire ns1 e0 10.0.1.10/24 r1 e0 10.0.1.1/24
+wire r1 e1 10.0.2.1/24 r2 e0 10.0.2.2/24
+wire r2 e1 10.0.3.1/24 ns3 e0 10.0.3.20/24
 ip -n ns1 route add default via 10.0.1.1; ip -n ns3 route add default via 10.0.3.1
 ip -n r1 route add 10.0.3.0/24 via 10.0.2.2; ip -n r2 route add 10.0.1.0/24 via 10.0.2.1
 ",
