@@ -225,6 +225,68 @@ pub enum Code {
     Interrupted = 506,
     /// The time limit was reached.
     Timeout = 507,
+
+    /// `why`: a namespace on the way has no route to the destination.
+    WhyNoRoute = 601,
+    /// `why`: a link on the way is down.
+    WhyLinkDown = 602,
+    /// `why`: a namespace on the way gets the packet and does not pass it on.
+    WhyNotForwarding = 603,
+    /// `why`: the packet arrives, but on the way back a namespace has no route.
+    WhyNoReturnRoute = 604,
+    /// `why`: a link is up, and its other end is down.
+    WhyPeerDown = 605,
+    /// `why`: a link is up and has no carrier.
+    WhyNoCarrier = 606,
+    /// `why`: an address has a prefix length that does not fit its wire.
+    WhyWrongPrefix = 607,
+    /// `why`: nobody on the wire has the gateway's address.
+    WhyWrongGateway = 608,
+    /// `why`: no namespace has the destination's address.
+    WhyNobodyHas = 609,
+    /// `why`: the namespace that is asked for has no address.
+    WhyNoAddress = 610,
+    /// `why`: several namespaces on one wire have the same address.
+    WhyDuplicate = 611,
+    /// `why`: a route or rule refuses the packet (`blackhole`, `unreachable`, `prohibit`).
+    WhyRefused = 612,
+    /// `why`: a bridge on the way is down.
+    WhyBridgeDown = 613,
+    /// `why`: a wire ends beside a bridge, not in it.
+    WhyNotAPort = 614,
+    /// `why`: a port of a bridge does not forward.
+    WhyPortBlocked = 615,
+    /// `why`: two ports of a bridge are isolated from each other.
+    WhyIsolated = 616,
+    /// `why`: a neighbour entry holds the wrong Ethernet address.
+    WhyWrongNeighbour = 617,
+    /// `why`: the source address is refused on the link that it comes in by (`rp_filter`).
+    WhyReversePath = 618,
+    /// `why`: a packet comes in whose source address is the namespace's own, or one that no packet may have.
+    WhyMartian = 619,
+    /// `why`: the destination is told not to answer pings.
+    WhyEchoIgnored = 620,
+    /// `why`: the packet is bigger than a link on the way takes.
+    WhyTooBig = 621,
+    /// `why`: nothing listens on the port.
+    WhyNobodyListens = 622,
+    /// `why`: `lo` is down, which a namespace needs to reach itself.
+    WhyLoopbackDown = 623,
+    /// `why`: the packet goes in a circle.
+    WhyLoop = 624,
+    /// `why`: two links are in the same network, but on different wires.
+    WhyApart = 625,
+    /// `why`: a namespace is told not to answer for its address (`arp_ignore`, `arp off`).
+    WhyArpSilent = 626,
+    /// `why`: a macvlan link does not talk to its parent, or to its siblings.
+    WhyMacvlan = 627,
+    /// `why`: packets leave by a link that is a port of a bridge, so that no answer comes back to it.
+    WhyAddressOnPort = 628,
+    /// `why`: an address cannot be used yet, or was found taken.
+    WhyAddressNotReady = 629,
+    /// `why`: it does not get through, and the cause was not found.
+    WhyUnknown = 690,
+
     /// A bug in netlab itself.
     Internal = 901,
 }

@@ -14,3 +14,4 @@ pub mod sandbox;
 pub mod script;
 pub mod snapshot;
 pub mod types;
+pub mod why;

@@ -16,6 +16,7 @@ const LAYERS: [&str; 13] = [
     "journal",
     "sandbox",
     "lab",
+    "why",
     "script",
     "report",
     "cli",

@@ -24,6 +24,7 @@ pub mod snapshot;
 pub mod steps;
 pub mod table;
 pub mod view;
+pub mod why;
 
 use clap::{Parser, Subcommand};
 
@@ -63,6 +64,8 @@ enum Command {
     Shell(shell::Args),
     /// Show what is there: namespaces, links, addresses, routes.
     Show(show::Args),
+    /// Say what stops traffic between two namespaces, and how to mend it.
+    Why(why::Args),
     /// Write down what the machine's network holds, for `diff`.
     Snapshot(snapshot::Args),
     /// Say what differs in the machine's network between two moments.
@@ -141,6 +144,7 @@ impl Command {
             Command::Exec(args) => exec::run(args),
             Command::Shell(args) => shell::run(args),
             Command::Show(args) => show::run(args),
+            Command::Why(args) => why::run(args),
             Command::Snapshot(args) => snapshot::run(args),
             Command::Diff(args) => diff::run(args),
             Command::Doctor(args) => doctor::run(args),
@@ -158,6 +162,7 @@ impl Command {
             Command::List(args) => args.json,
             Command::Recover(args) => args.json,
             Command::Show(args) => args.json,
+            Command::Why(args) => args.json,
             Command::Diff(args) => args.json,
             Command::Doctor(args) => args.json,
             Command::Docs(args) => args.json,

@@ -14,6 +14,7 @@ pub mod multicast;
 pub mod neigh;
 pub mod netlink;
 pub mod netns;
+pub mod nft;
 pub mod packet;
 pub mod pidfd;
 pub mod probe_neighbours;

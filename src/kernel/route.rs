@@ -303,15 +303,42 @@ pub fn dump(socket: &mut Socket, v6: bool) -> Result<Vec<RouteMessage>, KernelEr
         .collect())
 }
 
+/// A packet that the kernel is asked about: what would it do with it?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Packet {
+    /// Where it goes.
+    pub dst: IpAddr,
+    /// Whom it is from, if that matters.
+    pub src: Option<IpAddr>,
+    /// The ifindex of the link that it comes in by; none for one that is made here.
+    pub iif: Option<u32>,
+}
+
 /// The route that the kernel would take to `dst`.
 ///
 /// # Errors
 /// `ENETUNREACH` without a route, `EHOSTUNREACH`, `EACCES` and `EINVAL` for routes that refuse.
 pub fn lookup(socket: &mut Socket, dst: IpAddr) -> Result<RouteMessage, KernelError> {
+    ask(socket, Packet { dst, src: None, iif: None })
+}
+
+/// What the kernel would do with a packet, as `ip route get DST from SRC iif LINK` asks it.
+///
+/// # Errors
+/// `ENETUNREACH` without a route; `EHOSTUNREACH` for one that comes in where nothing is forwarded, or for an `unreachable`
+/// route; `EACCES` for a `prohibit` one; `EINVAL` for a `blackhole` one, a source that is refused there (`rp_filter`, on some
+/// kernels `EXDEV`), or one that is this namespace's own.
+pub fn ask(socket: &mut Socket, packet: Packet) -> Result<RouteMessage, KernelError> {
+    let Packet { dst, src, iif } = packet;
     let mut message = RouteMessage::default();
     message.header.address_family = family(dst);
     message.header.destination_prefix_length = crate::types::address::bits(dst);
     message.attributes.push(RouteAttribute::Destination(dst.into()));
+    if let Some(src) = src {
+        message.header.source_prefix_length = crate::types::address::bits(src);
+        message.attributes.push(RouteAttribute::Source(src.into()));
+    }
+    message.attributes.extend(iif.map(RouteAttribute::Iif));
     match socket.get(RouteNetlinkMessage::GetRoute(message))? {
         RouteNetlinkMessage::NewRoute(route) => Ok(route),
         _ => Err(KernelError::new("RTM_GETROUTE", libc::ENETUNREACH)),

@@ -30,7 +30,8 @@ impl Lab {
     /// # Errors
     /// `NL0130`.
     pub(super) fn permit(&self, action: &Action) -> Result<()> {
-        if matches!(action, Action::ProcessStart(_)) {
+        use Action::{DockerPull, DockerRun, DockerStart, NspawnRun, ProcessStart};
+        if matches!(action, ProcessStart(_) | DockerRun(_) | DockerStart(_) | DockerPull(_) | NspawnRun(_)) {
             self.permit_program()?;
         }
         if matches!(action, Action::FilePut(_)) && !self.permissions.files {

@@ -35,10 +35,8 @@ pub fn peers(
     if far.is_empty() {
         return HashMap::new();
     }
-    let fds: Vec<(usize, RawFd)> =
-        others.iter().enumerate().filter_map(|(i, (_, o))| Some((i, kernel.fd(*o)?.as_raw_fd()))).collect();
-    let Some(socket) = kernel.socket(netns) else { return HashMap::new() };
-    let numbers: HashMap<i32, usize> = fds.into_iter().filter_map(|(i, fd)| Some((number(socket, fd)?, i))).collect();
+    let cookies: Vec<NetnsCookie> = others.iter().map(|(_, cookie)| *cookie).collect();
+    let numbers = numbers(kernel, netns, &cookies);
     far.into_iter()
         .filter_map(|(index, there, nsid)| {
             let (name, cookie) = others.get(*numbers.get(&nsid)?)?;
@@ -46,6 +44,14 @@ pub fn peers(
             Some((index, Peer { netns: name.clone(), ifname: LinkState::new(&message).ifname }))
         })
         .collect()
+}
+
+/// Which of the namespaces `others` the numbers mean that `netns` knows them by (`IFLA_LINK_NETNSID`).
+pub fn numbers(kernel: &mut Kernel, netns: NetnsCookie, others: &[NetnsCookie]) -> HashMap<i32, usize> {
+    let fds: Vec<(usize, RawFd)> =
+        others.iter().enumerate().filter_map(|(i, o)| Some((i, kernel.fd(*o)?.as_raw_fd()))).collect();
+    let Some(socket) = kernel.socket(netns) else { return HashMap::new() };
+    fds.into_iter().filter_map(|(i, fd)| Some((number(socket, fd)?, i))).collect()
 }
 
 /// The number by which the socket's namespace knows another one, if it does. To ask does not make one up.

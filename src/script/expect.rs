@@ -9,6 +9,7 @@ use crate::container::engine::Engine;
 use crate::diag::{Code, Diagnostic, Result};
 use crate::lab::nspawn;
 use crate::probe::feature;
+use crate::why::told;
 
 pub(super) const FUNCTIONS: &[Function] = &[
     Function {
@@ -17,7 +18,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         params: "probe or bool, text?",
         arity: (1, 2),
         gives: "()",
-        doc: "Ends the script, with everything rolled back, unless this holds.\n\nA failed probe says why.\n\n`expect(!a.ping(b))` demands that `a` is alive at all: a namespace that cannot even reach itself proves nothing.\n\n```rhai\nlet a = netns(\"a\");\nexpect(a.ping(\"127.0.0.1\"), \"a reaches itself\");\nexpect(1 + 1 == 2);\n```",
+        doc: "Ends the script, with everything rolled back, unless this holds.\n\nA failed probe says why, and a failed ping also what would mend it.\n\n`expect(!a.ping(b))` demands that `a` is alive at all: a namespace that cannot even reach itself proves nothing.\n\n```rhai\nlet a = netns(\"a\");\nexpect(a.ping(\"127.0.0.1\"), \"a reaches itself\");\nexpect(1 + 1 == 2);\n```",
         form: Form::Call(expect),
     },
     Function {
@@ -81,7 +82,16 @@ fn expect(c: &mut Call<'_>) -> Result<Dynamic> {
         (None, true) => "the probe failed".into(),
         (None, false) => why,
     };
-    Err(Diagnostic::new(Code::ExpectFailed, message))
+    match super::why::explain(c, &probe) {
+        Some(found) => {
+            let error = Diagnostic::new(Code::ExpectFailed, format!("{message}, since {}", told::sentence(&found)));
+            Err(match told::help(&found) {
+                Some(help) => error.help(help),
+                None => error,
+            })
+        }
+        None => Err(Diagnostic::new(Code::ExpectFailed, message)),
+    }
 }
 
 /// `!probe`: that it fails, from a place that is alive.
@@ -93,6 +103,8 @@ pub(super) fn negate(mut probe: Map) -> Map {
         (false, false) => "it cannot even reach itself, so its silence proves nothing: is its `lo` down?",
         (false, true) => "",
     };
+    // Why it fails is not the question any more.
+    probe.remove("from");
     probe.insert("ok".into(), (!ok && alive).into());
     probe.insert("why".into(), why.into());
     probe

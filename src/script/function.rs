@@ -81,6 +81,7 @@ pub fn all() -> impl Iterator<Item = &'static Function> {
         super::program::FUNCTIONS,
         super::container::FUNCTIONS,
         super::probe::FUNCTIONS,
+        super::why::FUNCTIONS,
         super::expect::FUNCTIONS,
         super::subnet::FUNCTIONS,
         super::topology::FUNCTIONS,

@@ -33,3 +33,4 @@ pub mod subnet;
 pub mod topology;
 pub mod unknown;
 pub mod values;
+pub mod why;

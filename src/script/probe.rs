@@ -165,7 +165,7 @@ fn start(c: &mut Call<'_>) -> Result<(OwnedFd, IpAddr, Patience)> {
 
 /// Waits until the lab's links have settled. Asking for one link makes the kernel look at its carrier at once, which a dump
 /// does not; and an IPv6 address can be used only when nobody else has claimed it for a second or two.
-fn settle(c: &mut Call<'_>, v6: bool) -> Result<()> {
+pub(super) fn settle(c: &mut Call<'_>, v6: bool) -> Result<()> {
     let Some(changed) = c.session.changed.filter(|t| t.elapsed() < SETTLE) else { return Ok(()) };
     let lab = c.look()?;
     let keys: Vec<_> = lab.objects.made_links().map(|l| l.key()).collect();
@@ -214,7 +214,7 @@ fn ping(c: &mut Call<'_>) -> Result<Dynamic> {
     let socket = netns::within(fd.as_fd(), || PingSocket::open(Family::of(to))).map_err(cannot)??;
     let result = socket.run(to, &how, &patience)?;
     let alive = result.ok() || is_alive(&fd, &patience);
-    Ok(probe(
+    let mut map = probe(
         "ping",
         result.ok(),
         result.why(),
@@ -225,7 +225,17 @@ fn ping(c: &mut Call<'_>) -> Result<Dynamic> {
             ("loss", result.loss().into()),
             ("rtt", millis(result.rtt().map(|r| r.avg))),
         ],
-    ))
+    );
+    // Out of one link, or with a TTL of its own, it is not the question that `why` answers.
+    if !result.ok() && c.function.of == Of::Netns && how.ttl.is_none() {
+        let id = c.netns()?;
+        let from = super::why::origin(c.look()?, id);
+        if let (Some(from), Some(mut map)) = (from, map.write_lock::<Map>()) {
+            map.insert("from".into(), from.into());
+            map.insert("to".into(), to.to_string().into());
+        }
+    }
+    Ok(map)
 }
 
 /// How long a first request may be repeated: only right after a change, when a frame can be lost while links settle.

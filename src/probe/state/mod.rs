@@ -2,6 +2,7 @@
 
 pub mod addr;
 pub mod link;
+pub mod listen;
 pub mod neigh;
 pub mod route;
 pub mod rule;
