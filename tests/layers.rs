@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The layers from the bottom up. A file imports from its own layer and from those before it.
-const LAYERS: [&str; 13] = [
+const LAYERS: [&str; 15] = [
     "diag",
     "types",
     "kernel",
