@@ -213,6 +213,14 @@ impl Lab {
         index.and_then(|index| programs?.get(index).cloned()).unwrap_or_default()
     }
 
+    /// Tells of a container, a machine or a lease that is not asked for.
+    pub fn plan_outside(&mut self, site: &Site, words: &str) {
+        self.plan_note(site, format!("not run in a plan: {words}"));
+        if let Some(plan) = &mut self.plan {
+            plan.doubts.push(Doubt { line: site.line, program: true });
+        }
+    }
+
     /// Tells that a program would be ended.
     pub fn plan_stop(&mut self, site: &Site, program: ProcessKey) {
         let what = self.planned_program(program);

@@ -55,12 +55,22 @@ pub(super) fn run(c: &mut Call<'_>, run: Run) -> Result<Dynamic> {
             std::thread::sleep(time.min(NAP));
             Ok(Dynamic::UNIT)
         }
+        (_, name) if OUTSIDE.iter().any(|begin| name.starts_with(begin)) => outside(c),
         (_, name) if PROBES.contains(&name) => probe(c, run),
         _ => run(c),
     }
 }
 
 const PROBES: [&str; 6] = ["ping", "traceroute", "tcp", "udp", "lookup", "pingall"];
+
+/// How the functions begin that reach a daemon of the machine, or ask a server for an address.
+const OUTSIDE: [&str; 3] = ["docker", "nspawn", "dhcp"];
+
+fn outside(c: &mut Call<'_>) -> Result<Dynamic> {
+    let (name, site) = (c.function.name, c.site.clone());
+    c.look()?.plan_outside(&site, name);
+    Ok(ask(c, format!("the {name} in line {}", site.line)))
+}
 
 /// What a call with something unknown among its arguments comes to; nothing if all are known.
 pub(super) fn pass(
