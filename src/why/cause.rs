@@ -185,7 +185,7 @@ impl Break {
             (TooBig { ns, dev, .. }, TooBig { ns: n, dev: d, .. }) => (ns, dev) == (n, d),
             // Its ports go through the states of spanning tree together.
             (PortBlocked { ns, bridge, state, .. }, PortBlocked { ns: n, bridge: b, state: s, .. }) => {
-                (ns, bridge, state) == (n, b, s) && state != "disabled"
+                (ns, bridge, state) == (n, b, s) && (state != "disabled" || self.cause == other.cause)
             }
             (NoRoute { ns, dst, .. }, NoRoute { ns: n, dst: d, .. }) => (ns, dst) == (n, d),
             (Apart { one, other }, Apart { one: o, other: p }) => (one, other) == (p, o) || (one, other) == (o, p),

@@ -204,27 +204,7 @@ impl Walker<'_, '_> {
         }) {
             self.notes.push(format!("the bridge `{name}` filters VLANs, which `why` does not read yet"));
         }
-        let mut text = Vec::new();
-        for port in [port_in, port_out].into_iter().flatten() {
-            self.world.refresh(port);
-            let Some(link) = self.world.link(port).cloned() else { continue };
-            text.push(link.ifname.clone());
-            let state = port_field(&link, "state");
-            // One whose other end is down is disabled too; that is named where it is met.
-            let waits = state == "disabled" && !(link.up && has_carrier(&link));
-            if state == "forwarding" || state.is_empty() || waits {
-                continue;
-            }
-            let (dev, bridge) = (link.ifname.clone(), name.clone());
-            let repair = if state == "disabled" {
-                Repair::PortState { ns: ns.clone(), dev: dev.clone() }
-            } else {
-                Repair::Stp { ns: ns.clone(), bridge: bridge.clone() }
-            };
-            let shown = format!("`{dev}` is {state}");
-            let cause = Cause::PortBlocked { ns: ns.clone(), dev, bridge, state };
-            self.stop(Break::new(cause).shown(shown).mend([repair]), leg);
-        }
+        let ports = self.check_ports(bridge, [port_in, port_out], leg);
         let isolated = |port: Option<Spot>| {
             let link = port.and_then(|p| self.world.link(p))?;
             (port_field(link, "isolated") == "true").then(|| link.ifname.clone())
@@ -235,8 +215,42 @@ impl Walker<'_, '_> {
             let cause = Cause::Isolated { ns: ns.clone(), one, other, bridge: name.clone() };
             self.stop(Break::new(cause).shown(shown).mend([repair]), leg);
         }
-        let text = format!("bridge in {}, {}, forwarding", super::cause::of(&ns), text.join(" → "));
+        let text = format!("bridge in {}, {ports}, forwarding", super::cause::of(&ns));
         self.pass(bridge.space, &name, text, leg);
+    }
+
+    /// The states of the ports that the packet passes; gives their names.
+    fn check_ports(&mut self, bridge: Spot, ports: [Option<Spot>; 2], leg: &Leg) -> String {
+        let (ns, name) = (self.world.name(bridge.space), self.world.dev(bridge));
+        let (mut names, mut blocked) = (Vec::new(), Vec::new());
+        for port in ports.into_iter().flatten() {
+            self.world.refresh(port);
+            let Some(link) = self.world.link(port).cloned() else { continue };
+            names.push(link.ifname.clone());
+            let state = port_field(&link, "state");
+            // One whose other end is down is disabled too; that is named where it is met.
+            let waits = state == "disabled" && !(link.up && has_carrier(&link));
+            if state != "forwarding" && !state.is_empty() && !waits {
+                blocked.push((link.ifname, state));
+            }
+        }
+        if let Some((dev, state)) = blocked.first().cloned() {
+            let mut found =
+                Break::new(Cause::PortBlocked { ns: ns.clone(), dev, bridge: name.clone(), state: state.clone() });
+            found.evidence = blocked.iter().map(|(dev, state)| format!("`{dev}` is {state}")).collect();
+            let on = blocked.iter().map(|(dev, _)| Repair::PortState { ns: ns.clone(), dev: dev.clone() });
+            found = match state.as_str() {
+                "disabled" => found.mend(on),
+                // Without spanning tree, the loop that it has found would be a storm.
+                "blocking" => found.shown("spanning tree has found a loop"),
+                _ => found
+                    .shown("spanning tree lets it forward by itself after 30 s")
+                    .mend([Repair::Stp { ns: ns.clone(), bridge: name }])
+                    .mend(on),
+            };
+            self.stop(found, leg);
+        }
+        names.join(" → ")
     }
 
     /// Whom the sender takes the next one to be.

@@ -81,7 +81,11 @@ impl Repair {
             Master { ns, dev, bridge } => ip(ns, &format!("link set dev {dev} master {bridge}")),
             Stp { ns, bridge } => ip(ns, &format!("link set dev {bridge} type bridge stp_state 0")),
             Isolated { ns, dev } => ip(ns, &format!("link set dev {dev} type bridge_slave isolated off")),
-            PortState { ns, dev } => ip(ns, &format!("link set dev {dev} type bridge_slave state 3")),
+            PortState { ns, dev } => {
+                // ip(8) sets it as well, and then the kernel chooses again.
+                let of = if ns == HOST { String::new() } else { format!("-n {ns} ") };
+                format!("bridge {of}link set dev {dev} state 3")
+            }
             AddrAdd { ns, dev, addr } => ip(ns, &format!("addr add {addr} dev {dev}")),
             AddrDel { ns, dev, addr } => ip(ns, &format!("addr del {addr} dev {dev}")),
             RouteAdd { ns, dst, via, replace } => {

@@ -47,11 +47,27 @@ impl Segment {
         let first = (Node::Out(start), 0);
         let mut queue = VecDeque::from([first]);
         segment.parents.insert(first, first);
-        while let Some(here) = queue.pop_front() {
+        // What leads by a port that does not forward comes last: a bridge with spanning tree has another way round.
+        let mut later: VecDeque<((Node, u64), (Node, u64))> = VecDeque::new();
+        loop {
+            let here = match queue.pop_front() {
+                Some(here) => here,
+                None => match later.pop_front() {
+                    Some((next, _)) if segment.parents.contains_key(&next) => continue,
+                    Some((next, before)) => {
+                        segment.parents.insert(next, before);
+                        next
+                    }
+                    None => break,
+                },
+            };
             for next in segment.next(world, here, start) {
-                if let std::collections::hash_map::Entry::Vacant(free) = segment.parents.entry(next) {
-                    free.insert(here);
+                if segment.parents.contains_key(&next) {
+                } else if is_open(world, next.0) {
+                    segment.parents.insert(next, here);
                     queue.push_back(next);
+                } else {
+                    later.push_back((next, here));
                 }
             }
         }
@@ -141,6 +157,13 @@ impl Segment {
         self.outside = true;
         Vec::new()
     }
+}
+
+/// Whether frames pass now: of a port, that it forwards, and of the rest, that it is up.
+fn is_open(world: &World<'_>, node: Node) -> bool {
+    let Some(link) = world.link(node.spot()) else { return false };
+    let state = link.linkinfo.as_ref().and_then(|i| i.info_slave_data.get("state")).and_then(|s| s.as_str());
+    link.up && state.is_none_or(|state| state == "forwarding")
 }
 
 /// The links on top of a link that take a frame with this tag.

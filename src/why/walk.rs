@@ -172,7 +172,19 @@ impl<'w, 'k> Walker<'w, 'k> {
         }
         let ns = self.world.name(here);
         let shown = format!("was passed before on the way to {}", leg.dst);
-        self.stop(Break::new(Cause::Loop { ns }).shown(shown), leg);
+        let mut found = Break::new(Cause::Loop { ns }).shown(shown);
+        // In a circle everybody has a route; one made by hand beside another that would do is the likeliest to be wrong.
+        let mut circle: Vec<usize> = seen.iter().map(|(space, _)| *space).filter(|s| *s != leg.origin).collect();
+        circle.sort_unstable();
+        circle.dedup();
+        let stray = circle.into_iter().find_map(|space| Some((space, self.needless_route(space, leg.dst)?)));
+        if let Some((space, dst)) = stray {
+            let ns = self.world.name(space);
+            found = found
+                .shown(format!("{} is in the network of {}, and has a route {dst}", super::cause::of(&ns), leg.dst))
+                .mend([Repair::RouteDel { ns, kind: "unicast", dst }]);
+        }
+        self.stop(found, leg);
         None
     }
 
@@ -180,6 +192,16 @@ impl<'w, 'k> Walker<'w, 'k> {
         let on_link =
             |a: &&crate::probe::state::addr::AddrState| a.index == link.link && a.local.is_ipv4() == hop.is_ipv4();
         self.world.addresses(link.space).find(on_link).map(|a| a.local)
+    }
+
+    /// A route made by hand to a place that the namespace is on one wire with anyway.
+    fn needless_route(&mut self, space: usize, dst: IpAddr) -> Option<String> {
+        let fits =
+            |r: &&RouteState| r.prefix.addr.is_ipv4() == dst.is_ipv4() && r.prefix.contains(dst) && r.kind.is_none();
+        let routes: Vec<&RouteState> = self.world.routes(space).iter().filter(fits).collect();
+        let best = routes.iter().max_by_key(|r| r.prefix.len)?;
+        let connected = routes.iter().any(|r| r.protocol == "kernel" && r.gateway.is_none());
+        (connected && best.gateway.is_some() && best.protocol != "kernel").then(|| best.dst.clone())
     }
 
     /// Asks the kernel what a namespace does with the packet. What stops it is noted; the way is then the one that it would

@@ -5,12 +5,14 @@
 
 #[path = "../common/mod.rs"]
 mod common;
-mod faults;
+mod fault;
 mod healthy;
+mod routes;
 mod scripts;
 mod shapes;
 mod texts;
 mod turns;
+mod wires;
 
 use common::sandbox::Sandbox;
 use serde_json::Value;

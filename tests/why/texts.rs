@@ -100,15 +100,24 @@ why[NL0690]: the cause was not found: everything on the way looks well
 ",
         "",
     ),
-    // The walk may be wrong: what packets say counts. Here the neighbour entry spares the question that nobody would answer.
+    // Walk and packet disagree: the neighbour was learned before it was told to keep silent.
     (
-        LINE,
-        "ip -n ns4 route add 10.0.2.20/32 via 10.0.1.1",
-        "ns1 ns5",
-        2,
+        STAR,
+        "ip netns exec h1 ping -qc1 10.1.0.3 >/dev/null; ip netns exec h3 sysctl -qw net.ipv4.conf.all.arp_ignore=8",
+        "h1 h3",
+        0,
+        "h1 → 10.1.0.3 (h3): yes
+
+  ✓ h1     eth0 10.1.0.1/24, to 10.1.0.3
+  ✓ br0    bridge in `sw`, p1 → p3, forwarding
+  ✗ h3     net.ipv4.conf.all.arp_ignore = 8
+
+an answer comes, although by what can be read `h3` is told not to say on `eth0` that 10.1.0.3 is its own
+  probe: a ping is answered
+",
         "",
-        "error[NL0108]: there is no namespace `ns5`\n  help: did you mean `ns1`?\n",
     ),
+    (LINE, "true", "ns1 ns5", 2, "", "error[NL0108]: there is no namespace `ns5`\n  help: did you mean `ns1`?\n"),
     (LINE, "true", "ns9 ns1", 2, "", "error[NL0108]: there is no namespace `ns9`\n  help: did you mean `ns1`?\n"),
 ];
 
