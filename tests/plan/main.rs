@@ -117,7 +117,13 @@ fn every_lab_as_root_and_without() {
 }
 
 fn lab_plan(lab: &Lab, run: Run) -> Value {
+    /// Containers, machines and leases are not asked for, so a plan ends where a lab goes on with one.
+    const ENDS: [&str; 4] = ["docker-macvlan", "connect-containers", "nspawn-veth", "dhclient"];
     let plan = json(run.ends_with(0));
+    if ENDS.contains(&lab.name) {
+        assert!(plan["end"]["unknown"].is_object() || plan["end"]["unknown"].is_string(), "{}: {plan}", lab.title());
+        return plan;
+    }
     assert_eq!(plan["end"], "complete", "{}: {plan}", lab.title());
     assert!(!plan["steps"].as_array().unwrap().is_empty());
     plan
