@@ -29,6 +29,15 @@ impl Work<'_> {
                 self.write(view, *of, &item.label(), &item.value.as_text());
             }
         }
+        // The switch for all switched off those, too, that are to be on: before their addresses come, or they would not join.
+        for (group, wanted) in &view.aim.wanted {
+            let Group::Settings(of @ Of::Link(_)) = group else { continue };
+            let is_on = |i: &&Item| i.label() == FORWARDING6 && i.value.as_text() == "1";
+            if let (Some(_), Some(fd)) = (wanted.iter().find(is_on), self.kernel.fd(view.now.netns)) {
+                // What is so already stays as it is.
+                let _ = setting::write(fd, *of, FORWARDING6, "1", &view.now.names);
+            }
+        }
     }
 
     /// The options of bridge ports, after the carriers: the cost of a port follows its speed unless somebody chose it.

@@ -67,6 +67,10 @@ pub fn restore_within(patience: Duration, aims: &[Aim], kernel: &mut Kernel) -> 
     let put_back = put_back(&aims);
     let mut work = Work { aims: &aims, kernel, patience, errors: BTreeMap::new(), put_back, unmade: false };
     let mut last: Option<Vec<Print>> = None;
+    for aim in &aims {
+        let view = work.view(aim)?;
+        work.clear_ways(&view);
+    }
     loop {
         let lacks = work.lacks()?;
         if lacks.is_empty() && !work.is_searching()? {

@@ -185,12 +185,13 @@ pub fn gateways(route: &Raw) -> Vec<(Vec<u8>, u32)> {
 /// The message that makes a route to one address on a link.
 pub fn to_neighbour(address: &[u8], link: u32) -> Raw {
     const TABLE_MAIN: u8 = 254;
-    const PROT_STATIC: u8 = 4;
+    /// No protocol of rtnetlink(7) and of no daemon that is known: what is taken away by it is netlab's own.
+    const PROT_WAY: u8 = 250;
     const SCOPE_LINK: u8 = 253;
     const UNICAST: u8 = 1;
     let (family, scope) = if address.len() == 4 { (AF_INET, SCOPE_LINK) } else { (AF_INET6, 0) };
     let length = u8::try_from(address.len() * 8).unwrap_or(128);
-    let mut header = vec![family, length, 0, 0, TABLE_MAIN, PROT_STATIC, scope, UNICAST];
+    let mut header = vec![family, length, 0, 0, TABLE_MAIN, PROT_WAY, scope, UNICAST];
     header.extend([0; 4]);
     let attributes = vec![Attribute::new(DST, address), Attribute::u32(OIF, link)];
     Raw { kind: RTM_NEWROUTE, header, attributes }

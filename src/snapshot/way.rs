@@ -3,15 +3,41 @@
 //! The kernel takes a route or a nexthop only while its gateway can be reached without another one, and keeps it when the
 //! address goes by which it could be. So what leads over such a gateway was there, and is not taken back as it was.
 
+use std::collections::BTreeSet;
+
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 
 use super::group::Group;
 use super::restore::Work;
-use super::route;
 use super::view::View;
+use super::{nexthop, route};
 use crate::kernel::raw::{Bytes, Raw};
 
 impl Work<'_> {
+    /// Takes away the ways that an undo left behind which was killed at it.
+    pub(super) fn clear_ways(&mut self, view: &View<'_>) {
+        let mut gateways = BTreeSet::new();
+        for (group, wanted) in &view.aim.wanted {
+            match group {
+                Group::Routes(_) => {
+                    let routes = wanted.iter().filter_map(|item| route::delete(&item.value));
+                    gateways.extend(routes.flat_map(|route| route::gateways(&route)));
+                }
+                Group::Nexthops => {
+                    gateways.extend(wanted.iter().filter_map(nexthop::put).filter_map(|n| nexthop::gateway(&n)))
+                }
+                _ => {}
+            }
+        }
+        let Some(socket) = self.kernel.socket(view.now.netns) else { return };
+        for (gateway, link) in gateways {
+            if let Some(back) = route::delete(&Bytes(route::to_neighbour(&gateway, link).payload())) {
+                // Almost always there is none.
+                let _ = socket.change_raw(&back, 0);
+            }
+        }
+    }
+
     /// Sends a message that needs these gateways; if one cannot be reached, again with a route to each as long as it takes.
     /// Whether the kernel took it.
     pub(super) fn send_by_way(
