@@ -38,6 +38,7 @@ use crate::kernel::process;
     arg_required_else_help = true,
     after_help = "Exit codes: 0 done; 1 failed and rolled back; 2 wrong usage; 3 this machine\n\
                   cannot; 4 the undo is stuck; 124 timeout; 128+N ended by signal N.\n\
+                  `why` gives 1 when traffic does not get through.\n\
                   `exec` and `shell` pass on the code of what they start, or 125.\n\n\
                   Begin with: netlab run create-ns-bridge.rhai"
 )]

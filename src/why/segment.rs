@@ -2,6 +2,7 @@
 //!
 //! It is followed whether links are up or not, so that what is down can be named.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 
@@ -62,9 +63,9 @@ impl Segment {
                 },
             };
             for next in segment.next(world, here, start) {
-                if segment.parents.contains_key(&next) {
-                } else if is_open(world, next.0) {
-                    segment.parents.insert(next, here);
+                let Entry::Vacant(free) = segment.parents.entry(next) else { continue };
+                if is_open(world, next.0) {
+                    free.insert(here);
                     queue.push_back(next);
                 } else {
                     later.push_back((next, here));
