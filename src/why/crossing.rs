@@ -243,14 +243,26 @@ impl Walker<'_, '_> {
                 "disabled" => found.mend(on),
                 // Without spanning tree, the loop that it has found would be a storm.
                 "blocking" => found.shown("spanning tree has found a loop"),
+                // It may be about to find a loop.
+                _ if self.is_linked(bridge) => found.shown("spanning tree lets it forward by itself within 30 s"),
                 _ => found
-                    .shown("spanning tree lets it forward by itself after 30 s")
+                    .shown("spanning tree lets it forward by itself within 30 s")
                     .mend([Repair::Stp { ns: ns.clone(), bridge: name }])
                     .mend(on),
             };
             self.stop(found, leg);
         }
         names.join(" → ")
+    }
+
+    /// Whether a port of a bridge leads to another bridge.
+    fn is_linked(&mut self, bridge: Spot) -> bool {
+        let ports = self.world.ports(bridge);
+        ports.into_iter().any(|port| match self.world.peer(port) {
+            Some(peer) => self.world.link(peer).is_some_and(|l| l.is_bridge_port()),
+            // It cannot be seen.
+            None => true,
+        })
     }
 
     /// Whom the sender takes the next one to be.
