@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::cause::{Break, Cause};
 use super::repair::Repair;
-use super::segment::{Node, Segment};
+use super::segment::{Node, Segment, tunnel_end};
 use super::walk::{Leg, Walker};
 use super::world::Spot;
 
@@ -162,8 +162,15 @@ impl Walker<'_, '_> {
 
     /// Everything between the link that the packet leaves by and the one that it comes in by.
     fn check_path(&mut self, path: &[Node], leg: &Leg) {
-        for (i, node) in path.iter().enumerate().skip(1) {
+        for (i, node) in path.iter().enumerate() {
             let spot = node.spot();
+            if let (Node::Out(_), Some(Node::In(far))) = (node, path.get(i + 1)) {
+                self.check_tunnel(spot, *far, leg);
+            }
+            // The first has been looked at as the link that the packet leaves by.
+            if i == 0 {
+                continue;
+            }
             self.world.refresh(spot);
             let Some(link) = self.world.link(spot).cloned() else { continue };
             match node {
@@ -181,12 +188,24 @@ impl Walker<'_, '_> {
                 Node::In(_) => self.check_mtu(spot, leg),
                 Node::Out(_) => {
                     self.check_mtu(spot, leg);
-                    if link.kind() == "vxlan" {
-                        self.notes.push(format!("the tunnel of {} is not followed yet", self.words(spot)));
-                    }
                 }
             }
         }
+    }
+
+    /// The way of a VXLAN's own packets, if it is one.
+    fn check_tunnel(&mut self, near: Spot, far: Spot, leg: &Leg) {
+        // What a tunnel adds: Ethernet, IP, UDP and VXLAN headers.
+        const OVERHEAD: u32 = 50;
+        if leg.tunnel || self.world.link(near).is_none_or(|l| l.kind() != "vxlan") {
+            return;
+        }
+        let Some(dst) = tunnel_end(self.world, near, far) else { return };
+        let (place, name) = (self.world.dev(near), self.world.name(near.space));
+        self.pass(near.space, &place, format!("tunnel from {} to {dst}", super::cause::of(&name)), leg);
+        self.packet += OVERHEAD;
+        self.leg(&mut Leg { origin: near.space, src: None, dst, back: leg.back, tunnel: true });
+        self.packet -= OVERHEAD;
     }
 
     fn check_bridge(&mut self, bridge: Spot, port_in: Option<Spot>, port_out: Option<Spot>, leg: &Leg) {
