@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::cause::{Break, Cause};
 use super::repair::Repair;
-use super::segment::{Node, Segment};
+use super::segment::{Node, Segment, tunnel_end};
 use super::walk::{Leg, Walker};
 use super::world::Spot;
 
@@ -162,8 +162,15 @@ impl Walker<'_, '_> {
 
     /// Everything between the link that the packet leaves by and the one that it comes in by.
     fn check_path(&mut self, path: &[Node], leg: &Leg) {
-        for (i, node) in path.iter().enumerate().skip(1) {
+        for (i, node) in path.iter().enumerate() {
             let spot = node.spot();
+            if let (Node::Out(_), Some(Node::In(far))) = (node, path.get(i + 1)) {
+                self.check_tunnel(spot, *far, leg);
+            }
+            // The first has been looked at as the link that the packet leaves by.
+            if i == 0 {
+                continue;
+            }
             self.world.refresh(spot);
             let Some(link) = self.world.link(spot).cloned() else { continue };
             match node {
@@ -181,12 +188,24 @@ impl Walker<'_, '_> {
                 Node::In(_) => self.check_mtu(spot, leg),
                 Node::Out(_) => {
                     self.check_mtu(spot, leg);
-                    if link.kind() == "vxlan" {
-                        self.notes.push(format!("the tunnel of {} is not followed yet", self.words(spot)));
-                    }
                 }
             }
         }
+    }
+
+    /// The way of a VXLAN's own packets, if it is one.
+    fn check_tunnel(&mut self, near: Spot, far: Spot, leg: &Leg) {
+        // What a tunnel adds: Ethernet, IP, UDP and VXLAN headers.
+        const OVERHEAD: u32 = 50;
+        if leg.tunnel || self.world.link(near).is_none_or(|l| l.kind() != "vxlan") {
+            return;
+        }
+        let Some(dst) = tunnel_end(self.world, near, far) else { return };
+        let (place, name) = (self.world.dev(near), self.world.name(near.space));
+        self.pass(near.space, &place, format!("tunnel from {} to {dst}", super::cause::of(&name)), leg);
+        self.packet += OVERHEAD;
+        self.leg(&mut Leg { origin: near.space, src: None, dst, back: leg.back, tunnel: true });
+        self.packet -= OVERHEAD;
     }
 
     fn check_bridge(&mut self, bridge: Spot, port_in: Option<Spot>, port_out: Option<Spot>, leg: &Leg) {
@@ -243,14 +262,26 @@ impl Walker<'_, '_> {
                 "disabled" => found.mend(on),
                 // Without spanning tree, the loop that it has found would be a storm.
                 "blocking" => found.shown("spanning tree has found a loop"),
+                // It may be about to find a loop.
+                _ if self.is_linked(bridge) => found.shown("spanning tree lets it forward by itself within 30 s"),
                 _ => found
-                    .shown("spanning tree lets it forward by itself after 30 s")
+                    .shown("spanning tree lets it forward by itself within 30 s")
                     .mend([Repair::Stp { ns: ns.clone(), bridge: name }])
                     .mend(on),
             };
             self.stop(found, leg);
         }
         names.join(" → ")
+    }
+
+    /// Whether a port of a bridge leads to another bridge.
+    fn is_linked(&mut self, bridge: Spot) -> bool {
+        let ports = self.world.ports(bridge);
+        ports.into_iter().any(|port| match self.world.peer(port) {
+            Some(peer) => self.world.link(peer).is_some_and(|l| l.is_bridge_port()),
+            // It cannot be seen.
+            None => true,
+        })
     }
 
     /// Whom the sender takes the next one to be.

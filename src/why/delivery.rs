@@ -13,6 +13,9 @@ impl Walker<'_, '_> {
         if here == leg.origin {
             self.check_loopback(here, leg);
         }
+        if leg.tunnel {
+            return;
+        }
         if leg.back {
             let name = self.world.name(here);
             self.pass(here, &name, "gets the answer", leg);

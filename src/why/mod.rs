@@ -73,6 +73,8 @@ pub struct Answer {
     pub hops: Vec<Hop>,
     /// What is wrong: the first on the way first.
     pub breaks: Vec<Break>,
+    /// Whether the way leads out of the namespaces that can be seen.
+    pub outside: bool,
     /// What is worth knowing, and is no cause.
     pub notes: Vec<String>,
     /// What came of a real packet; none if none was sent.
@@ -144,15 +146,16 @@ pub fn walk(world: &mut World<'_>, question: &Question) -> Answer {
             owner: Some(owner),
             kind: question.kind,
             breaks: vec![cause],
+            outside: false,
             notes: Vec::new(),
             heard: None,
         };
     };
     let mut walker = Walker::new(world, question, to, space);
     walker.go();
-    let Walker { hops, breaks, notes, owner, .. } = walker;
+    let Walker { hops, breaks, notes, owner, outside, .. } = walker;
     let owner = owner.map(|s| world.name(s));
-    Answer { from, addr, owner, kind: question.kind, hops, breaks, notes, heard: None }
+    Answer { from, addr, owner, kind: question.kind, hops, breaks, outside, notes, heard: None }
 }
 
 /// What firewalls there are on the way: no cause, since their rules are not read, but a place to look.

@@ -195,11 +195,20 @@ fn vlan_id(world: &World<'_>, spot: Spot) -> u64 {
     field(world, spot, "id").and_then(|id| id.parse().ok()).unwrap_or(0)
 }
 
+/// The address to which a VXLAN link sends what is for another.
+pub fn tunnel_end(world: &mut World<'_>, spot: Spot, far: Spot) -> Option<IpAddr> {
+    let mut ends: Vec<IpAddr> = ENDS.iter().filter_map(|key| field(world, spot, key)?.parse().ok()).collect();
+    ends.extend(world.tunnel_ends(spot));
+    ends.into_iter().find(|end| world.own(far.space, *end).is_some())
+}
+
+/// The fields that say where tunnels lead to.
+const ENDS: [&str; 4] = ["remote", "remote6", "group", "group6"];
+
 /// The far ends of a VXLAN link: those with the same number where its tunnels lead to.
 fn tunnel(world: &mut World<'_>, spot: Spot) -> Vec<Spot> {
-    let keys = ["remote", "remote6", "group", "group6"];
     let named = |world: &World<'_>, at: Spot| -> Vec<IpAddr> {
-        keys.iter().filter_map(|key| field(world, at, key)?.parse().ok()).collect()
+        ENDS.iter().filter_map(|key| field(world, at, key)?.parse().ok()).collect()
     };
     let mut ends = named(world, spot);
     ends.extend(world.tunnel_ends(spot));

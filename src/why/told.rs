@@ -27,7 +27,12 @@ pub fn text(answer: &Answer, paint: &dyn Fn(&str, bool) -> String) -> String {
             lines.push(format!("an answer comes, although by what can be read {}", first.cause.sentence()));
         }
         (Verdict::Unknown, _) => {
-            lines.push(format!("why[{}]: the cause was not found: everything on the way looks well", Code::WhyUnknown));
+            let end = if answer.outside {
+                "so far as one can see, all looks well"
+            } else {
+                "everything on the way looks well"
+            };
+            lines.push(format!("why[{}]: the cause was not found: {end}", Code::WhyUnknown));
         }
         _ => {}
     }

@@ -46,6 +46,8 @@ pub(super) struct Leg {
     pub dst: IpAddr,
     /// Whether it is the answer's way.
     pub back: bool,
+    /// Whether it is a tunnel's, inside of another.
+    pub tunnel: bool,
 }
 
 /// What a namespace does with the packet.
@@ -110,7 +112,7 @@ impl<'w, 'k> Walker<'w, 'k> {
         let (from, to) = (self.from, self.to);
         let is_own = self.world.own(from, to).is_some() || to.is_loopback();
         let has_any = self.world.addresses(from).any(|a| a.local.is_ipv4() == to.is_ipv4());
-        let mut leg = Leg { origin: from, src: None, dst: to, back: false };
+        let mut leg = Leg { origin: from, src: None, dst: to, back: false, tunnel: false };
         if !is_own && !has_any {
             let ns = self.world.name(from);
             let what = if to.is_ipv4() { "IPv4 address" } else { "IPv6 address" };
@@ -121,7 +123,7 @@ impl<'w, 'k> Walker<'w, 'k> {
         self.owner = delivered.or_else(|| self.only_owner());
         let Some(owner) = self.owner.filter(|owner| *owner != from && !self.outside) else { return };
         let Some(src) = leg.src.or_else(|| self.likely_source()) else { return };
-        self.leg(&mut Leg { origin: owner, src: Some(to), dst: src, back: true });
+        self.leg(&mut Leg { origin: owner, src: Some(to), dst: src, back: true, tunnel: false });
         self.check_path_mtu(&leg);
     }
 
@@ -150,7 +152,7 @@ impl<'w, 'k> Walker<'w, 'k> {
     }
 
     /// Walks one direction; gives the namespace that takes the packet.
-    fn leg(&mut self, leg: &mut Leg) -> Option<usize> {
+    pub(super) fn leg(&mut self, leg: &mut Leg) -> Option<usize> {
         let (mut here, mut iif) = (leg.origin, None);
         let mut seen = HashSet::new();
         for _ in 0..TTL {
@@ -212,7 +214,7 @@ impl<'w, 'k> Walker<'w, 'k> {
         match self.world.ask(here, Packet { dst: leg.dst, src, iif }) {
             Ok(route) => {
                 let way = way_of(&route, leg.dst)?;
-                if iif.is_none() && !leg.back {
+                if iif.is_none() && !leg.back && !leg.tunnel {
                     self.path_mtu = route.mtu;
                 }
                 // For IPv4 the question says so itself.

@@ -100,6 +100,29 @@ why[NL0690]: the cause was not found: everything on the way looks well
 ",
         "",
     ),
+    // Walk and packet disagree: the router writes its own address into what passes, so that no route back is needed.
+    (
+        LINE,
+        "ip -n ns3 route del default; ip netns exec ns2 nft add table ip n; \
+         ip netns exec ns2 nft add chain ip n c '{ type nat hook postrouting priority 100; }'; \
+         ip netns exec ns2 nft add rule ip n c oifname e1 masquerade",
+        "ns1 ns3",
+        0,
+        "ns1 → 10.0.2.20 (ns3): yes
+
+  ✓ ns1    e0 10.0.1.10/24, to 10.0.2.20 via 10.0.1.1
+  ✓ lan    bridge in the host, veth1 → veth2, forwarding
+  ✓ ns2    passes it on from e0 to e1
+  ✓ ns3    has 10.0.2.20 on e0
+  and back
+  ✗ ns3    no route to 10.0.1.10
+
+an answer comes, although by what can be read `ns3` has no route back to 10.0.1.0/24
+  probe: a ping is answered
+  note: `ns2` has 1 nftables rule (table n); `why` does not read them yet
+",
+        "",
+    ),
     // Walk and packet disagree: the neighbour was learned before it was told to keep silent.
     (
         STAR,

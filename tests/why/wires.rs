@@ -255,6 +255,23 @@ pub(crate) const FAULTS: &[Fault] = &[
         "",
         &[],
     ),
+    fault("tunnel-wire-down", VXLAN, "ip -n t2 link set u0 down", "NL0605", "t2", &["ip -n t2 link set dev u0 up"]),
+    fault(
+        "tunnel-way-there",
+        VXLAN,
+        "ip -n t1 route add blackhole 192.168.9.2/32",
+        "NL0612",
+        "t1",
+        &["ip -n t1 route del blackhole 192.168.9.2"],
+    ),
+    fault(
+        "tunnel-way-back",
+        VXLAN,
+        "ip -n t2 route add prohibit 192.168.9.1/32",
+        "NL0612",
+        "t2",
+        &["ip -n t2 route del prohibit 192.168.9.1"],
+    ),
     fault("tunnel-end-down", VXLAN, "ip -n t2 link set vx0 down", "NL0602", "t2", &["ip -n t2 link set dev vx0 up"])
         .seen_as("NL0605"),
 ];
