@@ -1,7 +1,6 @@
 //! A lease is obtained by DHCP, and given back. What comes with it is put in place by actions of its own.
 
 use std::path::PathBuf;
-use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +12,7 @@ use crate::dhcp::lease::Lease;
 use crate::diag::{Code, Diagnostic, KernelError, Result};
 use crate::kernel::link::LinkKey;
 use crate::kernel::process::since_boot;
+use crate::kernel::space::NetnsCookie;
 
 /// A lease is obtained.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,11 +82,11 @@ impl Change for DhcpLease {
     fn apply(&self, ctx: &mut Context<'_>) -> std::result::Result<After, Failure> {
         let gone = || Failure::clean(super::gone(self.link.netns));
         let mut line = self.line(ctx).map_err(Failure::clean)?.ok_or_else(gone)?;
-        let (stop, deadline) = (ctx.stop, ctx.deadline);
+        let wait = ctx.wait.clone();
         let mut voice = ctx.voice.filter(|_| self.verbose);
         let terms = Terms {
             until: since_boot() + self.timeout,
-            goes_on: &|| stop.signal().is_none() && deadline.is_none_or(|d| Instant::now() < d),
+            goes_on: &|| wait.check().is_ok(),
             note: &|lease| lease.save(&self.file),
             say: &mut |words| {
                 if let Some(voice) = &mut voice {
@@ -125,6 +125,10 @@ impl Change for DhcpLease {
     fn subject(&self) -> Subject {
         // The server has to be told, whatever becomes of the link.
         Subject::Machine
+    }
+
+    fn places(&self) -> Vec<NetnsCookie> {
+        vec![self.link.netns]
     }
 
     fn ip(&self, names: &Names) -> Vec<String> {

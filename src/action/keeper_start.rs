@@ -11,6 +11,7 @@ use super::{After, Change, Context, Failure, Subject, Undone};
 use crate::diag::{Code, Diagnostic, Result};
 use crate::kernel::link::LinkKey;
 use crate::kernel::process;
+use crate::kernel::space::NetnsCookie;
 use crate::types::name::IfName;
 
 /// How long a keeper may take to begin.
@@ -55,19 +56,18 @@ impl Role {
 
 impl Change for KeeperStart {
     fn apply(&self, ctx: &mut Context<'_>) -> std::result::Result<After, Failure> {
-        let after = self.process.apply(ctx)?;
-        let After::Process(key) = &after else { return Ok(after) };
+        let key = self.process.spawn(false, ctx)?;
         let until = Instant::now() + PATIENCE;
         // Before it works it would be ended by the signal that has it renew a lease, and hear no client.
         while process::name(key.pid).is_none_or(|name| name != process::KEEPER) {
-            if !process::is_alive(*key) || Instant::now() > until {
+            if !process::is_alive(key) || Instant::now() > until {
                 let error =
                     Diagnostic::new(Code::BadProgram, format!("{} on `{}` does not begin", self.role.word(), self.dev));
                 return Err(Failure::partial(error.help(printed(&self.process.log))));
             }
             std::thread::sleep(Duration::from_millis(1));
         }
-        Ok(after)
+        Ok(After::Process(key))
     }
 
     fn undo(&self, after: &After, ctx: &mut Context<'_>) -> Result<Undone> {
@@ -76,6 +76,10 @@ impl Change for KeeperStart {
 
     fn subject(&self) -> Subject {
         Subject::Machine
+    }
+
+    fn places(&self) -> Vec<NetnsCookie> {
+        vec![self.process.netns]
     }
 
     fn ip(&self, names: &Names) -> Vec<String> {

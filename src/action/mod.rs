@@ -27,8 +27,6 @@ pub mod rule;
 pub mod sysctl_set;
 pub mod text;
 
-use std::time::Instant;
-
 use serde::{Deserialize, Serialize};
 
 use crate::container::engine::Wait;
@@ -37,7 +35,6 @@ use crate::diag::{Code, Diagnostic, KernelError, Result};
 use crate::kernel::link::LinkKey;
 use crate::kernel::netlink::{Request, Socket};
 use crate::kernel::process::ProcessKey;
-use crate::kernel::signal::Stop;
 use crate::kernel::space::{Kernel, NetnsCookie};
 use crate::snapshot::change::Changed;
 use crate::snapshot::scope::Touch;
@@ -199,13 +196,9 @@ pub struct Context<'a> {
     pub lab: &'a LabName,
     /// Who else holds which setting or file.
     pub holders: &'a Holders,
-    /// What asks the run to end, for an action that waits.
-    pub stop: &'a Stop,
-    /// When the run has to end.
-    pub deadline: Option<Instant>,
     /// Who is told what an action wants to say while it works.
     pub voice: Option<fn(&str)>,
-    /// For whom a daemon's answer is not waited for.
+    /// What ends a wait, for a daemon or a server.
     pub wait: Wait,
 }
 

@@ -40,7 +40,8 @@ pub struct ProcessStart {
 }
 
 impl ProcessStart {
-    fn spawn(&self, ctx: &mut Context<'_>) -> std::result::Result<ProcessKey, Failure> {
+    /// Starts it. A program of the script is `walled` in a sandbox; one of netlab's own needs the lab's files.
+    pub(super) fn spawn(&self, walled: bool, ctx: &mut Context<'_>) -> std::result::Result<ProcessKey, Failure> {
         ctx.exists(self.netns);
         let fd = ctx.kernel.fd(self.netns).ok_or_else(|| Failure::clean(super::gone(self.netns)))?;
         let log = std::fs::File::create(&self.log).and_then(|f| Ok((f.try_clone()?, f)));
@@ -48,7 +49,9 @@ impl ProcessStart {
         effect::here();
         let started = netns::within_as_named(fd, self.name.as_ref(), || {
             use std::os::unix::process::CommandExt;
-            walls::raise()?;
+            if walled {
+                walls::raise()?;
+            }
             command(&self.argv)
                 .env(MARK, &self.mark)
                 .stdin(Stdio::null())
@@ -103,7 +106,7 @@ pub fn printed(log: &std::path::Path) -> String {
 
 impl Change for ProcessStart {
     fn apply(&self, ctx: &mut Context<'_>) -> std::result::Result<After, Failure> {
-        self.spawn(ctx).map(After::Process)
+        self.spawn(true, ctx).map(After::Process)
     }
 
     fn undo(&self, after: &After, ctx: &mut Context<'_>) -> Result<Undone> {

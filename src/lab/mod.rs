@@ -245,15 +245,7 @@ impl Lab {
 
     pub(crate) fn context(&mut self) -> Context<'_> {
         let wait = Wait { stop: Some(self.stop.clone()), deadline: self.deadline };
-        Context {
-            kernel: &mut self.kernel,
-            lab: &self.header.lab,
-            holders: &self.holders,
-            stop: &self.stop,
-            deadline: self.deadline,
-            voice: self.voice,
-            wait,
-        }
+        Context { kernel: &mut self.kernel, lab: &self.header.lab, holders: &self.holders, voice: self.voice, wait }
     }
 }
 

@@ -30,9 +30,13 @@ impl Lab {
     /// # Errors
     /// `NL0130`.
     pub(super) fn permit(&self, action: &Action) -> Result<()> {
-        use Action::{DockerPull, DockerRun, DockerStart, NspawnRun, ProcessStart};
-        if matches!(action, ProcessStart(_) | DockerRun(_) | DockerStart(_) | DockerPull(_) | NspawnRun(_)) {
-            self.permit_program()?;
+        use Action::{DockerNetwork, DockerPull, DockerRun, DockerStart, DockerStop, NspawnRun, ProcessStart};
+        match action {
+            ProcessStart(_) => self.permit_program()?,
+            DockerNetwork(_) | DockerPull(_) | DockerRun(_) | DockerStart(_) | DockerStop(_) | NspawnRun(_) => {
+                self.permit_container()?;
+            }
+            _ => {}
         }
         if matches!(action, Action::FilePut(_)) && !self.permissions.files {
             return Err(Diagnostic::new(Code::Forbidden, "this run may not write files (--no-files)"));
@@ -59,6 +63,15 @@ impl Lab {
             format!("this run may not start programs: one could do what {option} forbids"),
         )
         .help("add --sandbox: there a program can do nothing outside"))
+    }
+
+    /// Refuses containers where anything is not allowed, and in a sandbox: what Docker does it does on the machine itself.
+    fn permit_container(&self) -> Result<()> {
+        if self.permissions == Permissions::default() && !view::is_inside() {
+            return Ok(());
+        }
+        Err(Diagnostic::new(Code::Forbidden, "this run may not work with containers: they are the machine's")
+            .help("run it as root, without --sandbox and without --no-exec, --no-files and --no-host"))
     }
 
     /// Refuses a namespace that the script did not make, if it may not work in such.

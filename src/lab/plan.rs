@@ -158,16 +158,12 @@ impl Plan {
 
     /// What of the machine an action changes.
     fn places(&self, action: &Action, names: &Names) -> Vec<String> {
-        let touched = match (action, action.change().subject()) {
-            (Action::LinkAdd(add), _) => add.ends().map(|end| end.link.netns).collect(),
-            (Action::LinkMove(a), _) => vec![a.from.netns, a.to.netns],
-            (Action::NetnsDel(a), _) => vec![a.cookie],
-            (_, Subject::MakesLink(link) | Subject::Link(link)) => vec![link.netns],
-            (_, Subject::Netns(netns, _)) => vec![netns],
-            (_, Subject::MakesNetns(_)) => Vec::new(),
-            (_, Subject::Machine) => return vec!["host".into()],
-        };
-        let mut places: Vec<String> = touched
+        if action.change().subject() == Subject::Machine {
+            return vec!["host".into()];
+        }
+        let mut places: Vec<String> = action
+            .change()
+            .places()
             .into_iter()
             .filter(|netns| self.there.contains(netns))
             .map(|netns| names.netns(netns).to_owned())

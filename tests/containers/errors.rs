@@ -45,6 +45,21 @@ fn each_error_is_exactly_this() {
     }
 }
 
+/// What Docker does it does on the machine itself: a script whose hands are tied, or that is in a sandbox, reaches no daemon.
+#[test]
+fn hands_tied() {
+    let Some(house) = House::with_docker() else { return };
+    let before = house.look();
+    house.sandbox.write("/mnt/lab.rhai", "docker_network(\"lan\", #{ driver: \"bridge\", subnet: \"10.91.0.0/24\" });");
+    for option in ["--no-exec", "--no-files", "--no-host", "--sandbox"] {
+        let run = house.sandbox.netlab_with(&["run", "--quiet", option, "lab.rhai"], &[], "/mnt".as_ref());
+        assert_eq!(run.code, Some(1), "{option}: {run}");
+        let words = "error[NL0130]: this run may not work with containers: they are the machine's\n";
+        assert!(run.stderr.starts_with(words), "{option}: {run}");
+        house.assert_same(&before, option);
+    }
+}
+
 /// A setup may say `# DOCKER_HOST=…`, which is for netlab alone.
 fn env(setup: &str) -> Vec<(&str, &str)> {
     setup.lines().filter_map(|l| l.strip_prefix("# ")?.split_once('=')).collect()

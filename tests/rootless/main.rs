@@ -56,6 +56,7 @@ fn a_lab_from_its_beginning_to_its_end() {
 #[test]
 fn each_lab_is_the_same_without_root() {
     let labs: Vec<_> = LABS.iter().filter(|lab| lab.args.is_empty()).copied().collect();
+    // Containers are the machine's, and no lab with them runs in a sandbox: `containers` has them.
     let table = Table::default();
     side_by_side(labs, |lab| {
         let Some(machine) = Machine::new() else { return };
