@@ -64,6 +64,13 @@ impl Lab {
             layers.sort_by_key(|layer| layer.time);
             let mut fates = self.fates(netns, &steps);
             fates.came = came(&steps, &layers, &now);
+            // What another lab handed over had been there before both.
+            for given in self.handed().iter().filter(|h| h.changed.netns == netns) {
+                let was_there = given.changed.items.iter().any(|pair| pair.before.is_some());
+                if was_there && steps.iter().any(|(seq, _)| *seq == given.to.seq) {
+                    fates.came.remove(&(given.changed.group.clone(), given.key.clone()));
+                }
+            }
             let (aim, Decision { handovers, theirs }) = decide(&layers, &now, scope, &fates);
             let mut names = now.names.clone();
             let known = steps.iter().flat_map(|(_, step)| &step.seen).filter(|seen| seen.scope.netns == netns);
@@ -144,7 +151,7 @@ impl Lab {
                     });
                     // One that was deleted where it had been moved to has to be made again.
                     if self.is_there(now) {
-                        fates.moved.insert(shift.from.index, now.index);
+                        fates.moved.insert(shift.from.index, now);
                     }
                 }
                 _ => {}

@@ -15,6 +15,7 @@ use super::scope::Scope;
 use super::setting::ACCEPT_DAD;
 use super::verdict::{self, Verdict};
 use super::{addr, link, neigh};
+use crate::kernel::link::LinkKey;
 use crate::types::name::LabName;
 
 /// One change of one group, by this lab's undo or by somebody who stays.
@@ -113,8 +114,8 @@ impl Aim {
 pub struct Fates {
     /// They are deleted: nothing about them is wanted.
     pub going: BTreeSet<u32>,
-    /// They come back by being moved, not by being made; each with its ifindex where it is.
-    pub moved: BTreeMap<u32, u32>,
+    /// They come back by being moved, not by being made; each with where it is.
+    pub moved: BTreeMap<u32, LinkKey>,
     /// What the kernel made since the first of the undone steps looked, by itself: it goes if what it was made for goes.
     pub came: BTreeSet<(Group, Key)>,
 }
@@ -247,14 +248,14 @@ fn came_by(layers: &[&Layer], key: &Key) -> bool {
 }
 
 /// The macvlans on links that were moved away, each with the ifindex that its link had and will have.
-fn macvlans_on(moved: &BTreeMap<u32, u32>, now: &Snapshot) -> Vec<(u32, u32)> {
+fn macvlans_on(moved: &BTreeMap<u32, LinkKey>, now: &Snapshot) -> Vec<(u32, u32)> {
     let below = |items: &[Item]| {
         let below: u32 = attribute(items, "~link")?.parse().ok()?;
         let is_macvlan = attribute(items, "~kind")?.starts_with("macv");
-        // It is told by the ifindex that its link has where it is, which is not here.
+        // It is told by the ifindex that its link has where it is, which may be here again.
         let is_far = attribute(items, "~netnsid").is_some();
-        let found = moved.iter().find(|(_, to)| **to == below);
-        found.filter(|_| is_macvlan && is_far).map(|(from, _)| *from)
+        let found = moved.iter().find(|(_, to)| to.index == below && (to.netns != now.netns) == is_far);
+        found.filter(|_| is_macvlan).map(|(from, _)| *from)
     };
     let links = now.groups.iter().filter(|(group, _)| matches!(group, Group::Link(_)));
     links.filter_map(|(group, items)| Some((group.link()?, below(items)?))).collect()
@@ -371,9 +372,11 @@ mod tests {
             Snapshot { netns: NETNS, names: BTreeMap::new(), groups }
         };
         // Link 7 was moved to where it is number 2; the macvlan sits on it, or on number 2 here.
-        let moved = BTreeMap::from([(7, 2)]);
-        assert_eq!(macvlans_on(&moved, &macvlan(true)), [(3, 7)]);
-        assert_eq!(macvlans_on(&moved, &macvlan(false)), []);
+        let moved = |to: NetnsCookie| BTreeMap::from([(7, LinkKey { netns: to, index: 2 })]);
+        assert_eq!(macvlans_on(&moved(NetnsCookie(8)), &macvlan(true)), [(3, 7)]);
+        assert_eq!(macvlans_on(&moved(NetnsCookie(8)), &macvlan(false)), []);
+        // And one that is back already, as number 2.
+        assert_eq!(macvlans_on(&moved(NETNS), &macvlan(false)), [(3, 7)]);
     }
 
     #[test]
