@@ -144,6 +144,18 @@ pub fn relabel(item: &mut Item, from: &str, to: &str) {
     item.value = Bytes(raw.payload());
 }
 
+/// The IPv4 addresses that are the first of their network on a link: the routes of the others have these as their source.
+pub fn primary(items: &[Item]) -> BTreeSet<Vec<u8>> {
+    let network = |raw: &Raw| {
+        let address = raw.get(ADDRESS)?.value.first_chunk().map(|bytes| u32::from_be_bytes(*bytes))?;
+        let mask = u32::MAX.checked_shl(32 - u32::from(raw.header[1])).unwrap_or(0);
+        Some((raw.header[1], address & mask))
+    };
+    let mut networks = BTreeSet::new();
+    let addrs = items.iter().filter_map(|item| Raw::read(RTM_NEWADDR, &item.value.0));
+    addrs.filter(|raw| network(raw).is_some_and(|n| networks.insert(n))).filter_map(|raw| local(&raw)).collect()
+}
+
 /// Which addresses have to go and which to come so that the list is as wanted, in this order each.
 ///
 /// The kernel puts a new IPv4 address behind the others and a new IPv6 one before those of its scope. So what already

@@ -8,13 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::change::{Changed, Pair, derived, is_made_by_kernel, leads_over, needs};
+use super::change::{Changed, Pair, derived, is_derived, is_made_by_kernel, leads_over, needs};
 use super::group::{Group, Item, Key, Snapshot, attribute};
 use super::link::MCAST_SNOOPING;
 use super::scope::Scope;
 use super::setting::ACCEPT_DAD;
 use super::verdict::{self, Verdict};
-use super::{addr, link, neigh};
+use super::{addr, link, neigh, route};
 use crate::kernel::link::LinkKey;
 use crate::types::name::LabName;
 
@@ -106,6 +106,23 @@ impl Aim {
     /// Whether a macvlan is made anew.
     fn is_remade(&self, link: u32) -> bool {
         self.remade.iter().any(|(index, _)| *index == link)
+    }
+
+    /// Of the routes that come with addresses only those are wanted that the wanted addresses bring: another address may be the
+    /// first of its network by then, and the source of all of them.
+    fn leave_out_what_follows(&mut self) {
+        let addrs = self.wanted.iter().filter_map(|(group, items)| match group {
+            Group::Addrs { link, v6: false } => Some((*link, addr::primary(items))),
+            _ => None,
+        });
+        let primary: BTreeMap<u32, BTreeSet<Vec<u8>>> = addrs.collect();
+        for (group, wanted) in &mut self.wanted {
+            wanted.retain(|item| {
+                let source = route::source(item).filter(|_| is_derived(group, item));
+                let first = source.and_then(|(link, address)| Some(primary.get(&link)?.contains(&address)));
+                first.unwrap_or(true)
+            });
+        }
     }
 }
 
@@ -228,6 +245,7 @@ pub fn decide(layers: &[Layer], now: &Snapshot, scope: Scope, fates: &Fates) -> 
             aim.gone.push((group.clone(), gone));
         }
     }
+    aim.leave_out_what_follows();
     aim.made.extend(aim.remade.iter().map(|(index, _)| *index));
     let remade = aim.remade.clone();
     for (group, wanted) in &mut aim.wanted {

@@ -49,9 +49,11 @@ pub fn make(
         ("bridge", _) => {}
         _ => data = options(items, &kind),
     }
-    if let (Some(below), true) = (number(items, "~link"), !matches!(kind.as_str(), "veth" | "vxlan")) {
-        message.attributes.push(Attribute::u32(LINK, below));
-        // The namespace of the link below, by the number that it has in this one.
+    if kind != "veth" {
+        // A VXLAN names the link below among its options.
+        let below = number(items, "~link").filter(|_| kind != "vxlan");
+        message.attributes.extend(below.map(|below| Attribute::u32(LINK, below)));
+        // The namespace of the link below, or that a tunnel's packets travel in, by the number that it has in this one.
         message.attributes.extend(number(items, "~netnsid").map(|id| Attribute::u32(LINK_NETNSID, id)));
     }
     let mut infos = vec![Attribute::text(INFO_KIND, &kind)];

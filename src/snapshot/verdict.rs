@@ -55,7 +55,7 @@ pub(super) fn of<'a>(
         let there = now.item(group, key);
         let is_told = before.or(left).or(there).is_some_and(Item::is_told);
         let is_back = before.is_some_and(|before| now.item(group, before.key()).is_some_and(|i| i.is_like(before)));
-        let usurper = usurper(&pile, group, now, left).filter(|_| !is_back);
+        let usurper = usurper(layers, group, now, left).filter(|_| !is_back);
         if let (Some(usurper), Some(before)) = (usurper, before) {
             decision.theirs.push(Theirs {
                 group: group.clone(),
@@ -141,8 +141,8 @@ fn hand_over(owner: &Owner, above: &Layer, lowest: &Pair, pair: &Pair) -> Handov
     }
 }
 
-/// The route that somebody put where the lab had taken one away.
-fn usurper<'a>(pile: &Pile<'_>, group: &Group, now: &'a Snapshot, left: Option<&Item>) -> Option<&'a Item> {
+/// The route that somebody put where the lab had taken one away; one that a lab put in the place of another is not that.
+fn usurper<'a>(layers: &[&Layer], group: &Group, now: &'a Snapshot, left: Option<&Item>) -> Option<&'a Item> {
     if !is_place(group) || left.is_some() {
         return None;
     }
@@ -151,7 +151,7 @@ fn usurper<'a>(pile: &Pile<'_>, group: &Group, now: &'a Snapshot, left: Option<&
             let mut items = layer.changed.items.iter().flat_map(|pair| pair.before.iter().chain(&pair.after));
             layer.changed.order.contains(item.key()) || items.any(|own| own.key() == item.key())
         };
-        pile.iter().any(|(layer, _)| own(layer))
+        layers.iter().any(|layer| own(layer))
     };
     now.items(group).iter().find(|item| !was_there(item) && !is_made_by_kernel(group, item))
 }

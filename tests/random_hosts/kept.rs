@@ -148,6 +148,29 @@ pub(crate) const KEPT: &[Kept] = &[
          echo 1 >/proc/sys/net/ipv6/conf/all/keep_addr_on_down",
         "host[\"vx2\"].del_addr(\"10.2.2.1/24\"); host[\"vx2\"].up();",
     ),
+    (
+        "one of equal routes is deleted and another replaced",
+        "ip link add v1 type veth peer name p1; ip link set v1 up; ip link set p1 up; ip addr add 10.1.0.1/24 dev v1
+         for i in 3 2 1; do ip route append 10.11.3.0/24 via 10.1.0.9$i; done",
+        "try { attempt { host.del_route(\"10.11.3.0/24\", \"10.1.0.92\");
+             host.route(\"10.11.3.0/24\", \"10.1.0.97\", #{ replace: true }); throw 0; } } catch {}
+         host[\"p1\"].down();",
+    ),
+    (
+        "a tunnel far from the namespace that its packets travel in is made again",
+        "ip netns add mine; ip link add v1 type veth peer name p1
+         ip link add vx4 type vxlan id 400 dev v1 dstport 4789 local 10.1.0.1",
+        "host[\"vx4\"].move_to(get_netns(\"mine\"));
+         try { attempt { get_netns(\"mine\")[\"vx4\"].del(); throw 0; } } catch {}",
+    ),
+    (
+        "another address becomes the first of its network, and its link gets a new name",
+        "ip link add v1 type veth peer name p1; ip link add v2 type veth peer name p2
+         for l in v1 p1 v2 p2; do ip link set $l up; done
+         for a in 1 2 3; do ip addr add 10.3.0.$a/24 dev v1; done
+         echo 1 >/proc/sys/net/ipv4/conf/v1/promote_secondaries",
+        "host[\"v1\"].del_addr(\"10.3.0.1/24\"); host[\"v2\"].addr(\"10.3.0.25/24\"); host[\"v1\"].rename(\"w1\");",
+    ),
 ];
 
 /// Each of them fails, and is taken down.
