@@ -150,3 +150,33 @@ fn down_again() {
         assert_same(&before, &sandbox, &format!("down again after {}", obstacle.put));
     });
 }
+
+/// What an attempt cannot take back is said at once and is not left to an earlier step of the same lab; a link that cannot be
+/// made again is told as one.
+#[test]
+fn an_attempt_that_gets_stuck() {
+    let Some(sandbox) = Sandbox::new() else { return };
+    sandbox.sh("ip netns add mine; ip link add v1 index 71 type veth peer name p1 index 72
+        ip link add vx4 index 74 address 02:00:00:00:00:04 type vxlan id 400 dev v1 dstport 4789 local 10.1.0.1");
+    let tunnel = |sandbox: &Sandbox| sandbox.sh("ip -j -d link show vx4");
+    let before = tunnel(&sandbox);
+    sandbox.write(
+        "/mnt/stuck.rhai",
+        r#"let mine = get_netns("mine");
+host["vx4"].move_to(mine);
+attempt { mine["vx4"].del(); host.exec("ip link del v1"); throw "no"; }
+"#,
+    );
+    let run = sandbox.netlab(&["run", "/mnt/stuck.rhai"]).ends_with(4);
+    let why = "cannot make the link `vx4` again (RTM_NEWLINK → ENODEV: No such device — Invalid local interface, device not \
+               found)\n";
+    assert!(run.stderr.contains(&format!("no; and what the attempt did cannot all be taken back: {why}")), "{run}");
+    assert!(run.stderr.contains(&format!("left over: ip link set vx4 netns mine\n  why: {why}error[NL0505]")), "{run}");
+    assert!(
+        run.stderr.contains("help: mend what stands in the way, then `netlab down stuck` takes it up again"),
+        "{run}"
+    );
+    sandbox.sh("ip link add v1 index 71 type veth peer name p1 index 72");
+    sandbox.netlab(&["down", "stuck"]).ends_with(0);
+    assert_eq!(before, tunnel(&sandbox));
+}

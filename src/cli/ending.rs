@@ -88,7 +88,11 @@ fn print_incomplete(lab: &LabName, ending: &Ending) {
         None => {
             let left = count(undoing.leftovers.len(), "step");
             Diagnostic::new(Code::Stuck, format!("the undo of `{lab}` is incomplete: {left} could not be taken back"))
-                .help(format!("type the commands above, then {again}"))
+                .help(if undoing.leftovers.iter().any(|leftover| !leftover.by_hand.is_empty()) {
+                    format!("type the commands above, then {again}")
+                } else {
+                    format!("mend what stands in the way, then {again}")
+                })
         }
     };
     fail::report(&error, false);

@@ -14,7 +14,7 @@ use crate::kernel::process;
 use crate::kernel::space::NetnsCookie;
 use crate::snapshot::aim::{Aim, Decision, Fates, Layer, Theirs, decide};
 use crate::snapshot::change::{Seen, is_made_by_kernel};
-use crate::snapshot::group::{Group, Item, Key, Snapshot};
+use crate::snapshot::group::{Group, Item, Key, Snapshot, attribute};
 use crate::snapshot::restore::{Lack, restore};
 use crate::snapshot::scope::{Scope, Table};
 use crate::snapshot::{link as links, read};
@@ -76,6 +76,13 @@ impl Lab {
             let known = steps.iter().flat_map(|(_, step)| &step.seen).filter(|seen| seen.scope.netns == netns);
             for (index, name) in known.flat_map(|seen| &seen.names) {
                 names.entry(*index).or_insert_with(|| name.clone());
+            }
+            for theirs in theirs.iter().filter(|theirs| matches!(theirs.group, Group::Link(_))) {
+                if let Some((link, left)) =
+                    theirs.group.link().zip(theirs.left.as_ref().filter(|i| i.label() == "name"))
+                {
+                    names.entry(link).or_insert_with(|| left.value.as_text());
+                }
             }
             for theirs in theirs {
                 let gone = theirs.group.link().filter(|link| !now.names.contains_key(link));
@@ -193,11 +200,19 @@ impl Lab {
                 format!("{verb} {}{value}", teller.thing(&lack.group, item))
             })
             .collect();
-        let things = if things.is_empty() { "give back the order of what was there".into() } else { things.join(", ") };
+        let lost = lack.group.link().filter(|link| matches!(lack.group, Group::Link(_)) && !names.contains_key(link));
+        let lost = lost.and_then(|_| attribute(&lack.missing, "name"));
+        let things = match &lost {
+            // Of a link that is not there nothing can be set, by whatever command.
+            Some(name) => format!("make the link `{name}` again"),
+            None if things.is_empty() => "give back the order of what was there".into(),
+            None => things.join(", "),
+        };
         let mut why = Diagnostic::new(Code::Refused, format!("cannot {things}"));
         if let Some(error) = &lack.error {
             why = why.kernel(error.clone());
         }
+        let all = all.filter(|_| lost.is_none());
         let by_hand = all.filter_map(|(item, put)| teller.command(&lack.group, item, put)).collect();
         let names = self.objects.names();
         let step = self.steps.iter().find(|(s, _)| *s == seq);

@@ -108,6 +108,11 @@ impl Lab {
     }
 }
 
+/// Whether a link was not there before.
+fn is_birth(pair: &Pair) -> bool {
+    pair.before.is_none() && pair.after.as_ref().is_some_and(|item| item.label() == "name")
+}
+
 /// A namespace as it has become, and the layers in it.
 struct Place {
     layers: Vec<Layer>,
@@ -124,7 +129,14 @@ impl Place {
             Group::Addrs { link, .. } => is_route && links.contains(&link),
             _ => false,
         };
-        self.layers.iter().rev().filter(|layer| layer.stays.is_some()).find(touches)
+        // The step that brought the link here is not in the way of what is on it.
+        let brings = |layer: &&Layer| match layer.changed.group {
+            Group::Link(link) => links.contains(&link) && layer.changed.items.iter().any(is_birth),
+            _ => false,
+        };
+        let brought: Vec<u64> = self.layers.iter().filter(brings).map(|layer| layer.time).collect();
+        let stays = |layer: &&Layer| layer.stays.is_some() && !brought.contains(&layer.time);
+        self.layers.iter().rev().filter(stays).find(touches)
     }
 
     /// Whether it was there before what is undone.

@@ -65,7 +65,7 @@ fn run(
                         format!(
                             "{}; and what the attempt did cannot all be taken back: {}",
                             words(&session, &error),
-                            leftover.why.message
+                            leftover.why
                         ),
                     );
                     Err(raise(&mut session, stuck, here, position))
