@@ -287,11 +287,33 @@ pub enum Code {
     /// `why`: it does not get through, and the cause was not found.
     WhyUnknown = 690,
 
+    /// There are warnings, and none was to be.
+    Warned = 700,
+    /// A warning: an address that belongs to somebody on the internet.
+    PublicAddress = 701,
+    /// A warning: two links of one namespace in networks that overlap.
+    Overlap = 702,
+    /// A warning: one address twice on a wire.
+    DuplicateAddress = 703,
+    /// A warning: an address that went when its link was moved.
+    LostAddress = 704,
+    /// A warning: a route by a link that is down, or whose other end is.
+    DeadGateway = 705,
+    /// A warning: a wire whose ends take packets of different sizes.
+    MtuMismatch = 706,
+    /// A warning: a bridge with ports that is down.
+    BridgeDown = 707,
+
     /// A bug in netlab itself.
     Internal = 901,
 }
 
 impl Code {
+    /// Whether it is a warning: nothing has failed.
+    pub fn is_warning(self) -> bool {
+        (Code::PublicAddress as u16..=Code::BridgeDown as u16).contains(&(self as u16))
+    }
+
     /// The exit code that an uncaught error of this kind ends `netlab` with.
     pub fn exit_code(self) -> u8 {
         match self {

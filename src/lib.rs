@@ -8,6 +8,7 @@ pub mod diag;
 pub mod journal;
 pub mod kernel;
 pub mod lab;
+pub mod lint;
 pub mod probe;
 pub mod report;
 pub mod sandbox;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The layers from the bottom up. A file imports from its own layer and from those before it.
-const LAYERS: [&str; 15] = [
+const LAYERS: [&str; 16] = [
     "diag",
     "types",
     "kernel",
@@ -16,6 +16,7 @@ const LAYERS: [&str; 15] = [
     "journal",
     "sandbox",
     "lab",
+    "lint",
     "why",
     "script",
     "report",

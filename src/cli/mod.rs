@@ -24,6 +24,7 @@ pub mod snapshot;
 pub mod steps;
 pub mod table;
 pub mod view;
+pub mod warn;
 pub mod why;
 
 use clap::{Parser, Subcommand};

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::out::{self, Paint};
 use super::run::{self, Found};
-use super::{ending, settle};
+use super::{ending, settle, warn};
 use crate::diag::{Code, Diagnostic, KernelError, Result, Site};
 use crate::journal::store::Store;
 use crate::kernel::relay;
@@ -18,6 +18,7 @@ use crate::lab::Lab;
 use crate::lab::open::{NewLab, is_privileged};
 use crate::lab::plan::{How, Plan, Planned, Tell, Told};
 use crate::lab::stand_in::Machine;
+use crate::lint;
 use crate::probe::feature::{self, Feature};
 use crate::report::{self, Sources};
 use crate::sandbox::{self, obstacle};
@@ -91,7 +92,8 @@ fn inside(
     lab.deadline = timeout.map(|t| Instant::now() + t);
     let deadline = lab.deadline;
     let print = if args.json { |text: &str| out::note(text) } else { |text: &str| out::line(text) };
-    let (lab, result) = script.plan(lab, &stop, deadline, print);
+    let (mut lab, result) = script.plan(lab, &stop, deadline, print);
+    let warnings = if result.is_ok() { lint::judge(&mut lab) } else { Vec::new() };
     let (mut steps, mut assumed) = (Vec::new(), Vec::new());
     for told in told.take() {
         match told {
@@ -100,7 +102,8 @@ fn inside(
         }
     }
     let notes = standing.notes.clone();
-    let whole = Whole { file: found.file, steps, assumed, features: features(&lab), notes, result, sources };
+    let features = features(&lab);
+    let whole = Whole { file: found.file, steps, assumed, features, notes, result, warnings, sources };
     if args.json {
         whole.json()
     } else {
@@ -155,6 +158,7 @@ struct Whole {
     features: Vec<Feature>,
     notes: Vec<String>,
     result: std::result::Result<(), Trace>,
+    warnings: Vec<Box<Diagnostic>>,
     sources: Sources,
 }
 
@@ -180,6 +184,7 @@ impl Whole {
             }
             run::show(trace, &self.sources, false);
         }
+        warn::show(&self.warnings, &self.sources);
         let how = match &self.result {
             Ok(()) => "",
             Err(trace) if trace.error.code == Code::Untold => ", as far as a plan can tell",
@@ -228,7 +233,8 @@ impl Whole {
             Err(trace) => json!({ "error": report::json(trace) }),
         };
         out::json(
-            &json!({ "plan": self.file, "steps": steps, "assumed": assumed, "features": features, "notes": self.notes, "end": end }),
+            &json!({ "plan": self.file, "steps": steps, "assumed": assumed, "features": features, "notes": self.notes,
+                "warnings": warn::value(&self.warnings), "end": end }),
         );
     }
 }

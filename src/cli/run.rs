@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::out::{self, Paint};
 use super::steps::Steps;
-use super::{ending, place};
+use super::{ending, place, warn};
 use crate::diag::{Code, Diagnostic, KernelError, Result};
 use crate::journal::record::Outcome;
 use crate::journal::store::Store;
@@ -17,6 +17,7 @@ use crate::kernel::view;
 use crate::lab::open::{NewLab, is_privileged, privileged};
 use crate::lab::permissions::Permissions;
 use crate::lab::{Lab, recover};
+use crate::lint;
 use crate::report::{self, Sources};
 use crate::sandbox::{self, uplink};
 use crate::script::error::Trace;
@@ -66,6 +67,9 @@ pub struct Args {
     /// Let the script work only in namespaces that it makes.
     #[arg(long)]
     pub no_host: bool,
+    /// Take a warning for a failure.
+    #[arg(long)]
+    pub deny_warnings: bool,
     /// Compare all that the host holds, after a rollback and at `down`.
     #[arg(long)]
     pub verify: bool,
@@ -133,10 +137,17 @@ fn go(args: &Args, found: Found, name: LabName, script: Script, timeout: Option<
     let steps = Steps::new(args.quiet || args.json, args.explain);
     lab.listen(steps.listener());
     let deadline = lab.deadline;
-    let (lab, result) = script.run(lab, &stop, deadline);
+    let (mut lab, result) = script.run(lab, &stop, deadline);
     steps.finish();
+    let warnings = if result.is_ok() { lint::judge(&mut lab) } else { Vec::new() };
+    if !args.json && (!args.quiet || args.deny_warnings) {
+        warn::show(&warnings, &sources);
+    }
     match result {
-        Ok(()) => succeed(lab, args, begun.elapsed()),
+        Ok(()) if args.deny_warnings && !warnings.is_empty() => {
+            Ok(roll_back(lab, &warn::denied(&warnings), &sources, args))
+        }
+        Ok(()) => succeed(lab, args, &warnings, begun.elapsed()),
         Err(trace) => Ok(roll_back(lab, &trace, &sources, args)),
     }
 }
@@ -216,7 +227,7 @@ fn mention_dead(store: &Store, name: &LabName) {
     }
 }
 
-fn succeed(mut lab: Lab, args: &Args, took: Duration) -> Result<u8> {
+fn succeed(mut lab: Lab, args: &Args, warnings: &[Box<Diagnostic>], took: Duration) -> Result<u8> {
     lab.close(Outcome::Up)?;
     lab.finished().into_iter().for_each(out::note);
     let name = lab.name().clone();
@@ -227,7 +238,7 @@ fn succeed(mut lab: Lab, args: &Args, took: Duration) -> Result<u8> {
     if args.json {
         out::json(&json!({
             "lab": name, "outcome": "up", "steps": lab.step_count(), "namespaces": spaces, "links": links,
-            "containers": containers, "seconds": took.as_secs_f64(), "sandbox": view::is_inside(),
+            "containers": containers, "warnings": warn::value(warnings), "seconds": took.as_secs_f64(), "sandbox": view::is_inside(),
         }));
         return Ok(0);
     }

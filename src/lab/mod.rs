@@ -31,7 +31,7 @@ mod turn;
 mod watch;
 pub mod wire;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::time::Instant;
 
 use crate::action::holders::Holders;
@@ -70,6 +70,8 @@ pub struct Lab {
     pub force: bool,
     /// What the script may do.
     pub permissions: Permissions,
+    /// What the script is not to be warned about.
+    pub allowed: HashSet<Code>,
     /// What is done otherwise if it is only planned.
     pub plan: Option<Plan>,
     /// Who is told what an action wants to say while it works.

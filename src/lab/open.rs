@@ -1,6 +1,6 @@
 //! How a lab begins and comes to rest: its folder, lock and journal.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::Lab;
@@ -89,6 +89,7 @@ impl Lab {
             stop,
             deadline: None,
             force: false,
+            allowed: HashSet::new(),
             permissions: Permissions::default(),
             plan: None,
             voice: None,

@@ -5,7 +5,7 @@
 
 use std::fmt::Write;
 
-use miette::Diagnostic;
+use miette::{Diagnostic, Severity};
 use unicode_width::UnicodeWidthChar;
 
 /// So many calls are shown nearest to the error, and so many farthest.
@@ -21,9 +21,13 @@ pub(super) fn draw(error: &dyn Diagnostic, color: bool, width: usize) -> String 
     let mut page = Page { text: String::new(), color, digits, file: None };
 
     let code = error.code().map_or_else(String::new, |code| format!("[{code}]"));
+    let (word, paint) = match error.severity() {
+        Some(Severity::Warning) => ("warning", YELLOW),
+        _ => ("error", RED),
+    };
     page.line(&format!(
         "{}: {}",
-        page.paint(&format!("error{code}"), RED),
+        page.paint(&format!("{word}{code}"), paint),
         page.paint(&plain(&error.to_string()).replace('\n', "\n  "), BOLD)
     ));
     for (i, snippet) in shown.iter().enumerate() {
@@ -52,6 +56,7 @@ pub(super) fn draw(error: &dyn Diagnostic, color: bool, width: usize) -> String 
 }
 
 const RED: &str = "1;31";
+const YELLOW: &str = "1;33";
 const CYAN: &str = "1;36";
 const BLUE: &str = "1;34";
 const BOLD: &str = "1";

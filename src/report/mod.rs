@@ -63,6 +63,7 @@ pub fn json(trace: &Trace) -> Value {
 #[derive(Debug, Default)]
 struct Shown {
     code: String,
+    is_warning: bool,
     message: String,
     help: Option<String>,
     source: Option<NamedSource<String>>,
@@ -77,6 +78,7 @@ impl Shown {
         let words = |k: &KernelError| Box::new(Self { message: k.to_string(), ..Self::default() });
         let mut shown = Self {
             code: error.code.to_string(),
+            is_warning: error.code.is_warning(),
             message: error.message.clone(),
             help: error.help.clone(),
             kernel: error.kernel.as_ref().map(words),
@@ -165,6 +167,10 @@ impl std::error::Error for Shown {}
 impl miette::Diagnostic for Shown {
     fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
         if self.code.is_empty() { None } else { Some(Box::new(&self.code)) }
+    }
+
+    fn severity(&self) -> Option<miette::Severity> {
+        self.is_warning.then_some(miette::Severity::Warning)
     }
 
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {

@@ -8,6 +8,7 @@ use super::values::{Of, kind};
 use crate::container::engine::Engine;
 use crate::diag::{Code, Diagnostic, Result};
 use crate::lab::nspawn;
+use crate::lint;
 use crate::probe::feature;
 use crate::why::told;
 
@@ -31,6 +32,21 @@ pub(super) const FUNCTIONS: &[Function] = &[
         form: Form::Call(|c| {
             for i in 0..c.len() {
                 need(&c.text(i)?)?;
+            }
+            Ok(Dynamic::UNIT)
+        }),
+    },
+    Function {
+        of: Of::Free,
+        name: "allow",
+        params: "warning…",
+        arity: (1, 8),
+        gives: "()",
+        doc: "Says that something is meant as it is, and not to be warned about at the end.\n\n`\"public-address\"`, `\"overlap\"`, `\"duplicate-address\"`, `\"lost-address\"`, `\"dead-gateway\"`, `\"mtu-mismatch\"`, `\"bridge-down\"`, or the number of the warning.\n\n```rhai\nallow(\"public-address\");\nhost[\"lo\"].addr(\"8.8.8.8/32\");\n```",
+        form: Form::Call(|c| {
+            for i in 0..c.len() {
+                let lint = lint::find(&c.text(i)?)?;
+                c.session.lab()?.allowed.insert(lint.code);
             }
             Ok(Dynamic::UNIT)
         }),

@@ -1,12 +1,14 @@
 //! Addresses of links, in the kernel's order.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use super::group::{Group, Item, Life};
 use super::link;
 use crate::diag::KernelError;
 use crate::kernel::netlink::Socket;
 use crate::kernel::raw::{Attribute, Bytes, Raw};
+use crate::types::address::Cidr;
 
 const RTM_NEWADDR: u16 = 20;
 const RTM_DELADDR: u16 = 21;
@@ -104,6 +106,15 @@ pub fn is_kernels(item: &Item) -> bool {
     let Some(raw) = Raw::read(RTM_NEWADDR, &item.value.0) else { return false };
     let proto = raw.get(PROTO).and_then(Attribute::number);
     raw.header[0] == AF_INET6 && raw.header[3] == SCOPE_LINK && matches!(proto, None | Some(PROT_KERNEL_LL))
+}
+
+/// The address and its prefix length.
+pub fn cidr(item: &Item) -> Option<Cidr> {
+    let raw = Raw::read(RTM_NEWADDR, &item.value.0)?;
+    let bytes = local(&raw)?;
+    let v4 = bytes.first_chunk::<4>().filter(|_| bytes.len() == 4).map(|b| IpAddr::from(*b));
+    let v6 = || bytes.first_chunk::<16>().map(|b| IpAddr::from(*b));
+    Cidr::with_len(v4.or_else(v6)?, raw.header[1]).ok()
 }
 
 /// The message that puts an address back; nothing for one whose time is over.

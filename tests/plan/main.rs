@@ -41,16 +41,16 @@ fn the_first_lab() {
     let run = sandbox.netlab(&["plan", "create-ns-bridge.rhai"]).ends_with(0);
     assert_same(&before, &sandbox, "a plan");
     let mut expected = String::from(
-        " step  line  changes\n    1    16  host     bridge(host.port(\"stdocker\"))\n                        ip link add name \
+        " step  line  changes\n    1    19  host     bridge(host.port(\"stdocker\"))\n                        ip link add name \
          stdocker type bridge\n                        ip link set stdocker up\n",
     );
     for n in 1..=3 {
         let (step, near, far) = (2 * n, 2 * n - 2, 2 * n - 1);
         expected += &format!(
-            "{step:>5}    19           netns(\"ns{n}\")
+            "{step:>5}    22           netns(\"ns{n}\")
                         ip netns add ns{n}
                         ip -n ns{n} link set lo up
-{:>5}    20  host     veth(host[\"stdocker\"].port(\"veth{far}\"), get_netns(\"ns{n}\").port(\"veth{near}\", \"194.168.1.{}/8\"))
+{:>5}    23  host     veth(host[\"stdocker\"].port(\"veth{far}\"), get_netns(\"ns{n}\").port(\"veth{near}\", \"194.168.1.{}/8\"))
                         ip link add name veth{far} type veth peer name veth{near} netns ns{n}
                         ip link set veth{far} master stdocker
                         ip link set veth{far} up
