@@ -158,7 +158,7 @@ struct Whole {
     features: Vec<Feature>,
     notes: Vec<String>,
     result: std::result::Result<(), Trace>,
-    warnings: Vec<Box<Diagnostic>>,
+    warnings: Vec<Diagnostic>,
     sources: Sources,
 }
 

@@ -227,7 +227,7 @@ fn mention_dead(store: &Store, name: &LabName) {
     }
 }
 
-fn succeed(mut lab: Lab, args: &Args, warnings: &[Box<Diagnostic>], took: Duration) -> Result<u8> {
+fn succeed(mut lab: Lab, args: &Args, warnings: &[Diagnostic], took: Duration) -> Result<u8> {
     lab.close(Outcome::Up)?;
     lab.finished().into_iter().for_each(out::note);
     let name = lab.name().clone();

@@ -13,10 +13,10 @@ use crate::script::error::Trace;
 const SHOWN: usize = 10;
 
 /// Prints warnings with their lines of the script.
-pub fn show(warnings: &[Box<Diagnostic>], sources: &Sources) {
+pub fn show(warnings: &[Diagnostic], sources: &Sources) {
     let color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
     for warning in warnings.iter().take(SHOWN) {
-        out::note(report::text(&Trace::from(warning.clone()), sources, color, 110).trim_end());
+        out::note(report::text(&Trace::from(Box::new(warning.clone())), sources, color, 110).trim_end());
     }
     if warnings.len() > SHOWN {
         out::note(format!("… and {} more warnings; --json shows all", warnings.len() - SHOWN));
@@ -24,12 +24,12 @@ pub fn show(warnings: &[Box<Diagnostic>], sources: &Sources) {
 }
 
 /// The same for a program.
-pub fn value(warnings: &[Box<Diagnostic>]) -> Value {
-    warnings.iter().map(|warning| report::json(&Trace::from(warning.clone()))).collect()
+pub fn value(warnings: &[Diagnostic]) -> Value {
+    warnings.iter().map(|warning| report::json(&Trace::from(Box::new(warning.clone())))).collect()
 }
 
 /// What ends a run that was to have none.
-pub fn denied(warnings: &[Box<Diagnostic>]) -> Trace {
+pub fn denied(warnings: &[Diagnostic]) -> Trace {
     let count = ending::count(warnings.len(), "warning");
     let error = Diagnostic::new(Code::Warned, format!("{count}, and --deny-warnings takes none"));
     let names: std::collections::BTreeSet<&str> = warnings

@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::net::{Link, Net};
+use super::warn;
 use crate::diag::{Code, Diagnostic, Site};
 use crate::kernel::link::LinkKey;
 use crate::kernel::space::NetnsCookie;
 use crate::types::address::Prefix;
 
 /// Judges them.
-pub(super) fn judge(net: &Net) -> Vec<Box<Diagnostic>> {
-    let mut warnings: Vec<Box<Diagnostic>> = public(net).into_iter().collect();
+pub(super) fn judge(net: &Net) -> Vec<Diagnostic> {
+    let mut warnings: Vec<Diagnostic> = public(net).into_iter().collect();
     warnings.extend(overlaps(net));
     warnings.extend(duplicates(net));
     warnings.extend(lost(net));
@@ -38,7 +39,7 @@ const PRIVATE: [&str; 16] = [
     "f000::/4",
 ];
 
-fn public(net: &Net) -> Option<Box<Diagnostic>> {
+fn public(net: &Net) -> Option<Diagnostic> {
     let private: Vec<Prefix> = PRIVATE.iter().filter_map(|text| Prefix::new(text).ok()).collect();
     let given = net.links.values().flat_map(|link| link.addrs.iter().map(move |(spec, site)| (link, spec, site)));
     let mut all: Vec<_> = given.filter(|(_, spec, _)| !private.iter().any(|p| p.contains(spec.addr.addr()))).collect();
@@ -50,7 +51,10 @@ fn public(net: &Net) -> Option<Box<Diagnostic>> {
         more => format!(", as do {more} more"),
     };
     let message = format!("{} on {} belongs to somebody on the internet{others}", spec.addr, net.called(link));
-    Some(warn(Code::PublicAddress, message, site).help(
+    Some(warn(
+        Code::PublicAddress,
+        message,
+        site,
         "who has it cannot be reached from there; for labs there are 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16 and fd00::/8",
     ))
 }
@@ -65,7 +69,7 @@ struct Claim<'a> {
     site: Option<&'a Site>,
 }
 
-fn overlaps(net: &Net) -> Vec<Box<Diagnostic>> {
+fn overlaps(net: &Net) -> Vec<Diagnostic> {
     let mut claims: BTreeMap<NetnsCookie, Vec<Claim<'_>>> = BTreeMap::new();
     for link in net.links.values() {
         let told = link.networks().filter(|_| !link.addrs.iter().all(|(spec, _)| spec.noprefixroute));
@@ -100,7 +104,7 @@ fn overlaps(net: &Net) -> Vec<Box<Diagnostic>> {
     warnings
 }
 
-fn overlap(net: &Net, netns: NetnsCookie, a: &Claim<'_>, b: &Claim<'_>) -> Option<Box<Diagnostic>> {
+fn overlap(net: &Net, netns: NetnsCookie, a: &Claim<'_>, b: &Claim<'_>) -> Option<Diagnostic> {
     let place = |claim: &Claim<'_>| claim.site.map(|site| (site.line, site.column));
     let (first, second) = if place(a) <= place(b) { (a, b) } else { (b, a) };
     let site = second.site?;
@@ -119,13 +123,21 @@ fn overlap(net: &Net, netns: NetnsCookie, a: &Claim<'_>, b: &Claim<'_>) -> Optio
     )
     .replace("are and ", "overlap: ");
     let bits = second.network.len;
-    Some(warn(Code::Overlap, message, site).help(match first.network == second.network {
-        true => format!("only one of them is used for it: give each link a network of its own, by a prefix longer than /{bits} or other addresses"),
-        false => "a packet for the smaller network never takes the other link: give each link a network of its own".to_owned(),
-    }))
+    Some(warn(
+        Code::Overlap,
+        message,
+        site,
+        match first.network == second.network {
+            true => format!(
+                "only one of them is used for it: give each link a network of its own, by a prefix longer than /{bits} or other addresses"
+            ),
+            false => "a packet for the smaller network never takes the other link: give each link a network of its own"
+                .to_owned(),
+        },
+    ))
 }
 
-fn duplicates(net: &Net) -> Vec<Box<Diagnostic>> {
+fn duplicates(net: &Net) -> Vec<Diagnostic> {
     let mut warnings = Vec::new();
     for wire in net.wires() {
         let mut first: BTreeMap<IpAddr, &Link> = BTreeMap::new();
@@ -139,7 +151,7 @@ fn duplicates(net: &Net) -> Vec<Box<Diagnostic>> {
                     let message =
                         format!("{addr} is on {} and on {}, on one wire", net.called(other), net.called(link));
                     let help = "whoever answers first gets the packets: give one of them another address";
-                    warnings.push(warn(Code::DuplicateAddress, message, site).help(help));
+                    warnings.push(warn(Code::DuplicateAddress, message, site, help));
                 }
                 Some(_) => {}
                 None => drop(first.insert(addr, link)),
@@ -149,7 +161,7 @@ fn duplicates(net: &Net) -> Vec<Box<Diagnostic>> {
     warnings
 }
 
-fn lost(net: &Net) -> Vec<Box<Diagnostic>> {
+fn lost(net: &Net) -> Vec<Diagnostic> {
     let there = net.lost.iter().filter_map(|lost| Some((lost, net.links.get(&lost.link)?)));
     let warning = |(lost, link): (&super::net::Lost, &Link)| {
         let message = format!(
@@ -163,11 +175,7 @@ fn lost(net: &Net) -> Vec<Box<Diagnostic>> {
         );
         let help =
             format!("a link is emptied by a move; give it afterwards: {}.addr(\"{}\")", net.handle(link), lost.addr);
-        warn(Code::LostAddress, message, &lost.site).help(help)
+        warn(Code::LostAddress, message, &lost.site, help)
     };
     there.map(warning).collect()
-}
-
-pub(super) fn warn(code: Code, message: String, site: &Site) -> Box<Diagnostic> {
-    Diagnostic::new(code, message).at(site.clone())
 }

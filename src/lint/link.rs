@@ -1,29 +1,29 @@
 //! Links: bridges that are down, and wires whose ends take packets of different sizes.
 
-use super::address::warn;
 use super::net::Net;
+use super::warn;
 use crate::diag::{Code, Diagnostic};
 use crate::kernel::link::kind::LinkKind;
 
 /// Judges them.
-pub(super) fn judge(net: &Net) -> Vec<Box<Diagnostic>> {
+pub(super) fn judge(net: &Net) -> Vec<Diagnostic> {
     let mut warnings = bridges(net);
     warnings.extend(sizes(net));
     warnings
 }
 
-fn bridges(net: &Net) -> Vec<Box<Diagnostic>> {
+fn bridges(net: &Net) -> Vec<Diagnostic> {
     let is_down = |link: &&super::net::Link| matches!(link.kind, Some(LinkKind::Bridge(_))) && link.up == Some(false);
     let down =
         net.links.values().filter(is_down).filter(|bridge| net.links.values().any(|l| l.master == Some(bridge.key)));
     let warning = |bridge: &super::net::Link| {
         let message = format!("the bridge {} has ports and is down: nothing passes through it", net.called(bridge));
-        warn(Code::BridgeDown, message, &bridge.site).help(format!("{}.up()", net.handle(bridge)))
+        warn(Code::BridgeDown, message, &bridge.site, format!("{}.up()", net.handle(bridge)))
     };
     down.map(warning).collect()
 }
 
-fn sizes(net: &Net) -> Vec<Box<Diagnostic>> {
+fn sizes(net: &Net) -> Vec<Diagnostic> {
     let mut warnings = Vec::new();
     for wire in net.wires() {
         let known = || wire.iter().filter_map(|link| Some((*link, link.mtu?)));
@@ -37,7 +37,7 @@ fn sizes(net: &Net) -> Vec<Box<Diagnostic>> {
             );
             let help =
                 format!("bigger ones are dropped without a word; make both alike: {}.mtu({mtu})", net.handle(sender));
-            warnings.push(warn(Code::MtuMismatch, message, &small.site).help(help));
+            warnings.push(warn(Code::MtuMismatch, message, &small.site, help));
         }
     }
     warnings

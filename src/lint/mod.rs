@@ -8,7 +8,7 @@ mod link;
 mod net;
 mod route;
 
-use crate::diag::{Code, Diagnostic, nearest};
+use crate::diag::{Code, Diagnostic, Site, nearest};
 use crate::lab::Lab;
 
 use self::net::Net;
@@ -60,7 +60,7 @@ pub fn find(name: &str) -> crate::diag::Result<&'static Lint> {
 }
 
 /// The warnings about what a lab has made, each with the place in the script that it is about, in the order of these.
-pub fn judge(lab: &mut Lab) -> Vec<Box<Diagnostic>> {
+pub fn judge(lab: &mut Lab) -> Vec<Diagnostic> {
     let net = Net::of(lab);
     let mut warnings = address::judge(&net);
     warnings.extend(link::judge(&net));
@@ -69,4 +69,8 @@ pub fn judge(lab: &mut Lab) -> Vec<Box<Diagnostic>> {
     let place = |warning: &Diagnostic| warning.site.as_ref().map(|site| (site.file.clone(), site.line, site.column));
     warnings.sort_by_key(|warning| (place(warning), warning.code as u16));
     warnings
+}
+
+fn warn(code: Code, message: String, site: &Site, help: impl Into<String>) -> Diagnostic {
+    *Diagnostic::new(code, message).help(help).at(site.clone())
 }

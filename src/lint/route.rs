@@ -1,14 +1,14 @@
 //! Routes: gateways behind links that are down.
 
-use super::address::warn;
 use super::net::{Link, Net};
+use super::warn;
 use crate::diag::{Code, Diagnostic};
 use crate::kernel::link::LinkKey;
 use crate::kernel::route::RouteSpec;
 use crate::kernel::space::NetnsCookie;
 
 /// Judges them.
-pub(super) fn judge(net: &Net) -> Vec<Box<Diagnostic>> {
+pub(super) fn judge(net: &Net) -> Vec<Diagnostic> {
     let mut warnings = Vec::new();
     for (netns, route, site) in &net.routes {
         let Some(via) = route.via else { continue };
@@ -22,7 +22,7 @@ pub(super) fn judge(net: &Net) -> Vec<Box<Diagnostic>> {
             None => continue,
         };
         let first = if dead.key == link.key { "raise it before the route is made" } else { "raise it" };
-        warnings.push(warn(Code::DeadGateway, message, site).help(format!("{first}: {}.up()", net.handle(dead))));
+        warnings.push(warn(Code::DeadGateway, message, site, format!("{first}: {}.up()", net.handle(dead))));
     }
     warnings
 }
