@@ -7,13 +7,16 @@ use serde_json::{Value, json};
 
 use super::out;
 use crate::diag::{Code, Diagnostic, KernelError, Result, nearest};
+use crate::script::codes::{self, Explained};
 use crate::script::reference::{self, Entry};
 
 /// The arguments of `docs`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  netlab docs\n  netlab docs veth\n  netlab docs --definitions ~/labs")]
+#[command(
+    after_help = "Examples:\n  netlab docs\n  netlab docs veth\n  netlab docs NL0101\n  netlab docs --definitions ~/labs"
+)]
 pub struct Args {
-    /// A function, or what it belongs to: ns, link, wire, net, program.
+    /// A function, what it belongs to (ns, link, wire, net, program), the code of an error, or `codes` for a list of these.
     pub name: Option<String>,
     /// Write definitions for editors (netlab.d.rhai) into this folder.
     #[arg(long, value_name = "DIR")]
@@ -32,6 +35,9 @@ pub fn run(args: Args) -> Result<u8> {
     if let Some(dir) = &args.definitions {
         return write_definitions(dir, &entries);
     }
+    if let Some(wanted) = args.name.as_deref().and_then(explained) {
+        return Ok(explain(&wanted, args.json));
+    }
     let wanted: Vec<&Entry> = match &args.name {
         None => entries.iter().collect(),
         Some(name) => {
@@ -41,7 +47,7 @@ pub fn run(args: Args) -> Result<u8> {
                 let error = Diagnostic::new(Code::Usage, format!("there is no function `{name}`"));
                 return Err(match nearest(name, names) {
                     Some(near) => error.help(format!("did you mean `{near}`?")),
-                    None => error.help("`netlab docs` lists all"),
+                    None => error.help("`netlab docs` lists all, and `netlab docs codes` those of errors"),
                 });
             }
             found
@@ -63,6 +69,24 @@ pub fn run(args: Args) -> Result<u8> {
         }
     }
     Ok(0)
+}
+
+/// The codes that a name means: one, or all of them.
+fn explained(name: &str) -> Option<Vec<Explained>> {
+    if name == "codes" { Some(codes::all()) } else { codes::find(name).map(|one| vec![one]) }
+}
+
+fn explain(wanted: &[Explained], json: bool) -> u8 {
+    if json {
+        let all: Vec<Value> =
+            wanted.iter().map(|e| json!({ "code": e.code, "title": e.title, "text": e.text })).collect();
+        out::json(&all);
+    } else if let [one] = wanted {
+        out::line(format!("{}  {}\n\n{}", one.code, one.title, one.text));
+    } else {
+        wanted.iter().for_each(|e| out::line(format!("{}  {}", e.code, e.title)));
+    }
+    0
 }
 
 fn whole(entry: &Entry) -> String {

@@ -8,6 +8,7 @@ mod as_ip;
 pub mod attempt;
 pub mod bridge;
 pub mod check;
+pub mod codes;
 pub mod container;
 pub mod dhcp;
 pub mod engine;

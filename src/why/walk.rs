@@ -209,6 +209,10 @@ impl<'w, 'k> Walker<'w, 'k> {
     /// Asks the kernel what a namespace does with the packet. What stops it is noted; the way is then the one that it would
     /// take without that, if it can be told.
     fn decide(&mut self, here: usize, iif: Option<u32>, leg: &Leg) -> Option<Way> {
+        // The kernel has no route to an address that it may not use yet, and would be taken for a router that does not forward.
+        if self.world.own(here, leg.dst).is_some_and(|own| own.tentative || own.dadfailed) {
+            return Some(Way::Here);
+        }
         // The first namespace chooses the source by the route, so it is not asked for one.
         let src = leg.src.filter(|_| iif.is_some() || leg.back);
         match self.world.ask(here, Packet { dst: leg.dst, src, iif }) {

@@ -1,7 +1,7 @@
 //! Faults of links, bridges and neighbours, and of the one who should answer.
 
 use super::fault::{Fault, fault};
-use super::shapes::{GUEST, HOST, LINE, MACVLAN, ROUTERS, STAR, VXLAN};
+use super::shapes::{GUEST, HOST, IPV6, LINE, MACVLAN, ROUTERS, STAR, VXLAN};
 
 /// The faults.
 pub(crate) const FAULTS: &[Fault] = &[
@@ -239,6 +239,15 @@ pub(crate) const FAULTS: &[Fault] = &[
     ),
     fault("address-nowhere", LINE, "true", "NL0609", "", &[]).ask("10.0.2.99"),
     fault("no-address", STAR, "ip -n h3 addr flush dev eth0", "NL0610", "h3", &[]).ask("h3"),
+    fault(
+        "address-tentative",
+        IPV6,
+        "ip netns exec b sysctl -qw net.ipv6.conf.e0.accept_dad=1 net.ipv6.conf.e0.dad_transmits=60;
+         ip -n b addr del fd00:2::2/64 dev e0; ip -n b addr add fd00:2::2/64 dev e0",
+        "NL0629",
+        "b",
+        &[],
+    ),
     fault(
         "no-carrier",
         GUEST,
