@@ -17,6 +17,7 @@ pub mod out;
 pub mod place;
 pub mod plan;
 pub mod recover;
+pub mod repl;
 pub mod run;
 pub mod shell;
 pub mod show;
@@ -52,6 +53,8 @@ pub struct Cli {
 enum Command {
     /// Run a script; on any failure everything is rolled back.
     Run(run::Args),
+    /// Explore a live network at a prompt, statement by statement; each can be taken back.
+    Repl(repl::Args),
     /// Say what a script would change, step by step; nothing is touched.
     Plan(plan::Args),
     /// Undo a finished run, exactly.
@@ -139,6 +142,7 @@ impl Command {
     fn run(self) -> Result<u8> {
         match self {
             Command::Run(args) => run::run(args),
+            Command::Repl(args) => repl::run(args),
             Command::Plan(args) => plan::run(args),
             Command::Down(args) => down::run(args),
             Command::List(args) => list::run(args),
@@ -168,7 +172,11 @@ impl Command {
             Command::Diff(args) => args.json,
             Command::Doctor(args) => args.json,
             Command::Docs(args) => args.json,
-            Command::Exec(_) | Command::Shell(_) | Command::Snapshot(_) | Command::Completions(_) => false,
+            Command::Repl(_)
+            | Command::Exec(_)
+            | Command::Shell(_)
+            | Command::Snapshot(_)
+            | Command::Completions(_) => false,
         }
     }
 

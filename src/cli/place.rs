@@ -53,12 +53,26 @@ fn inside(
 ///
 /// # Errors
 /// Those of making and entering it.
-pub fn work(mut claim: Claim, uplink: Option<Program>, json: bool, f: impl FnOnce() -> Result<u8>) -> Result<u8> {
+pub fn work(claim: Claim, uplink: Option<Program>, json: bool, f: impl FnOnce() -> Result<u8>) -> Result<u8> {
+    work_with(Keys::Outside, claim, uplink, json, f)
+}
+
+/// The same, where `keys` says who gets the signals of the keyboard.
+///
+/// # Errors
+/// As [`work`].
+pub fn work_with(
+    keys: Keys,
+    mut claim: Claim,
+    uplink: Option<Program>,
+    json: bool,
+    f: impl FnOnce() -> Result<u8>,
+) -> Result<u8> {
     let is_new = claim.is_new();
     let end = claim.open().and_then(|sandbox| {
         // One that was up already has the way out that it was given, if any.
         uplink.filter(|_| is_new).map_or(Ok(()), |program| program.start(sandbox))?;
-        sandbox.inside(Keys::Outside, || settle(f(), json, false))
+        sandbox.inside(keys, || settle(f(), json, false))
     });
     let ended = claim.end_if_empty();
     let end = end?;

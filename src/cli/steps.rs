@@ -37,6 +37,12 @@ impl Steps {
         Box::new(move |site, action, losses, names| shown.borrow_mut().step(site, action, losses, names))
     }
 
+    /// Shows steps otherwise from here on.
+    pub fn set(&self, quiet: bool, explain: bool) {
+        let mut shown = self.0.borrow_mut();
+        (shown.quiet, shown.explain, shown.count) = (quiet, explain, 0);
+    }
+
     /// Ends the counter's line.
     pub fn finish(&self) {
         let shown = self.0.borrow();

@@ -35,6 +35,12 @@ impl Table {
         self.rows == 0
     }
 
+    /// Its lines, without an end of the last.
+    pub fn text(&self) -> String {
+        let lines: Vec<String> = self.inner.lines().map(|line| line.trim_end().to_owned()).collect();
+        lines.join("\n")
+    }
+
     /// Prints it.
     pub fn print(&self) {
         for line in self.inner.lines() {

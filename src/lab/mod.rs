@@ -97,6 +97,13 @@ pub struct Lab {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Savepoint(u64);
 
+impl Savepoint {
+    /// Whether a step was made after it.
+    pub fn is_before(self, step: u64) -> bool {
+        self.0 <= step
+    }
+}
+
 impl Lab {
     /// Makes one change: the only place where one is made. It is written down before and after.
     ///

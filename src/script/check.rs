@@ -18,7 +18,23 @@ use crate::diag::{Code, Diagnostic, Site, nearest};
 /// # Errors
 /// `NL0202`, `NL0204`, `NL0205` and `NL0208`, at the first such place, and whatever is wrong with an imported file.
 pub(super) fn script(engine: &Engine, ast: &AST, file: &str, text: &str, folder: &Folder) -> Result<(), Trace> {
-    let mut found = Found::default();
+    statement(engine, ast, file, text, folder, BTreeSet::new()).map(|_| ())
+}
+
+/// The same of a part of a script, before which there are variables: a closure in one of them may be called by its name. Gives
+/// what it imports, each path with its name.
+///
+/// # Errors
+/// As [`script`].
+pub(super) fn statement(
+    engine: &Engine,
+    ast: &AST,
+    file: &str,
+    text: &str,
+    folder: &Folder,
+    names: BTreeSet<String>,
+) -> Result<Vec<(String, String)>, Trace> {
+    let mut found = Found { names, ..Found::default() };
     ast.walk(&mut |path| {
         if let Some(node) = path.last() {
             found.take(node);
@@ -53,7 +69,8 @@ pub(super) fn script(engine: &Engine, ast: &AST, file: &str, text: &str, folder:
             into_module(alias, call, module).map_err(|error| error.at(site_at(file, call.position)))?;
         }
     }
-    calls(ast, file, &found).map_err(Trace::from)
+    calls(ast, file, &found).map_err(Trace::from)?;
+    Ok(found.imports.into_iter().map(|(path, alias, _)| (path, alias)).collect())
 }
 
 fn calls(ast: &AST, file: &str, found: &Found) -> Result<(), Box<Diagnostic>> {

@@ -122,6 +122,13 @@ fn equality<T: Clone + PartialEq + 'static>(engine: &mut Engine) {
     engine.register_fn("==", |a: T, b: T| a == b).register_fn("!=", |a: T, b: T| a != b);
 }
 
+/// A value as `print` has it.
+pub(super) fn names_in(engine: &Engine, value: &Dynamic) -> String {
+    let mut scope = rhai::Scope::new();
+    scope.push_dynamic("value", value.clone());
+    engine.eval_expression_with_scope::<String>(&mut scope, "`${value}`").unwrap_or_else(|_| value.to_string())
+}
+
 fn text_of(session: &Shared, value: &Dynamic) -> String {
     let value = value.flatten_clone();
     let mut session = session.borrow_mut();

@@ -18,6 +18,7 @@ pub mod function;
 pub mod import;
 pub mod labs;
 pub mod link;
+pub mod live;
 pub mod netns;
 pub mod options;
 pub mod parse;

@@ -143,7 +143,7 @@ impl Script {
 }
 
 /// What a script sees from its start.
-fn scope(args: &[String]) -> Scope<'static> {
+pub(super) fn scope(args: &[String]) -> Scope<'static> {
     let mut scope = Scope::new();
     scope.push_constant("host", Ns(HOST)).push_constant("args", args_value(args));
     scope
