@@ -20,10 +20,10 @@ impl<'a> Terminal<'a> {
             return None;
         }
         let netlab = env!("CARGO_BIN_EXE_netlab");
-        sandbox.write("/mnt/tmux.conf", "set -g remain-on-exit on\n");
+        // A shell with job control, as at a terminal: Ctrl-C is netlab's alone.
         sandbox.sh(&format!(
-            "cd /mnt; TERM=xterm-256color HOME=/mnt TMUX_TMPDIR=/mnt SHELL=/bin/sh NO_COLOR=1 tmux -L t -f tmux.conf \
-             new-session -d -x 100 -y 50 {netlab} repl {args}"
+            "cd /mnt; TERM=xterm-256color HOME=/mnt TMUX_TMPDIR=/mnt SHELL=/bin/sh NO_COLOR=1 tmux -L t -f /dev/null \
+             new-session -d -x 100 -y 50 \"bash -c 'set -m; {netlab} repl {args}; echo ended with \\$?; sleep 1000'\""
         ));
         let terminal = Self { sandbox };
         terminal.shows("netlab>");
@@ -113,7 +113,7 @@ fn completion() {
     terminal.types("check").key("Tab").shows("netlab> checkpoint");
     terminal.key("C-c").types("brid").key("Tab").shows("netlab> bridge(").key("C-c");
     terminal.key("C-d").shows("roll back (r), keep it as a lab (k), or go on (g)?").types("r").key("Enter");
-    terminal.shows("host unchanged").shows("Pane is dead (status 0");
+    terminal.shows("host unchanged").shows("ended with 0");
     assert_eq!(sandbox.sh("ip netns list"), "");
 }
 
@@ -133,7 +133,7 @@ fn several_lines_errors_and_undo() {
     // What was typed before comes back by the arrow, and is remembered by the next session.
     terminal.key("Up").key("Up").shows("netlab> undo").key("C-c");
     terminal.enters("exit rollback-not").shows("exit, exit keep, or exit rollback");
-    terminal.types("exit rollback").key("Enter").shows("Pane is dead (status 0");
+    terminal.types("exit rollback").key("Enter").shows("ended with 0");
     assert!(sandbox.sh("cat /mnt/.local/state/netlab/history").contains("f(41)"));
     assert_eq!(sandbox.sh("ip netns list"), "");
 }
@@ -158,7 +158,7 @@ fn interrupted_statements() {
     std::thread::sleep(Duration::from_millis(300));
     terminal.key("C-c").enters("2 + 2").shows("\n4\n");
     assert!(sandbox.sh("ip netns list").contains("silent"));
-    terminal.types("exit keep").key("Enter").shows("`repl` is up").shows("Pane is dead (status 0");
+    terminal.types("exit keep").key("Enter").shows("`repl` is up").shows("ended with 0");
     sandbox.netlab(&["down"]).ends_with(0);
 }
 
@@ -170,7 +170,7 @@ fn killed_and_recovered() {
         terminal.enters("let a = netns(\"a\"); bridge(\"br0\");");
         assert!(sandbox.sh("ip netns list; ip -br link show br0").contains("br0"));
         sandbox.sh(&format!("kill -{signal} $(pgrep -x netlab)"));
-        terminal.shows("Pane is dead (");
+        terminal.shows("ended with ");
         sandbox.netlab(&["recover"]).ends_with(0);
         assert_eq!(sandbox.sh("ip netns list; ip -br link show type bridge"), "", "{signal}");
         terminal.tmux("kill-server");

@@ -1,5 +1,6 @@
 //! `netlab repl`: statements one by one on a live network, each of which can be taken back.
 
+mod ask;
 mod complete;
 mod editor;
 mod input;
