@@ -390,6 +390,15 @@ pub fn set(index: u32, item: &Item, kind: &str) -> Option<Raw> {
             let infos = [Attribute::text(INFO_KIND, kind), Attribute::nested(INFO_DATA, &data)];
             Attribute::nested(LINKINFO, &infos)
         }
+        // Not as the other options of a port: to change one of those is to change the link, at which the bridge looks whether the
+        // port is disabled, and enables it (net/bridge/br_if.c, `br_port_carrier_check`).
+        "slave" if number == Some(BRPORT_STATE) => {
+            let mut message = empty(index);
+            message.kind = RTM_SETLINK;
+            message.header[0] = AF_BRIDGE;
+            message.attributes.push(Attribute::nested(PROTINFO, &[Attribute::new(BRPORT_STATE, item.value.0.clone())]));
+            return Some(message);
+        }
         "slave" => {
             let data = [Attribute::new(number?, item.value.0.clone())];
             let infos = [Attribute::text(INFO_SLAVE_KIND, "bridge"), Attribute::nested(INFO_SLAVE_DATA, &data)];
@@ -413,6 +422,12 @@ pub fn set(index: u32, item: &Item, kind: &str) -> Option<Raw> {
 pub fn unset(index: u32, name: &str) -> Option<Raw> {
     name.starts_with("altname:").then(|| altname(RTM_DELLINKPROP, index, name))
 }
+
+/// `IFLA_BRPORT_STATE`, in the message that bridge(8) sends for it: `RTM_SETLINK` with `IFLA_PROTINFO`.
+const BRPORT_STATE: u16 = 1;
+const RTM_SETLINK: u16 = 19;
+const AF_BRIDGE: u8 = 7;
+const PROTINFO: u16 = 12;
 
 /// `IFLA_MACVLAN_MACADDR_DATA`, `IFLA_MACVLAN_MACADDR_MODE` and `MACVLAN_MACADDR_SET`: the whole list at once.
 const MACVLAN_DATA: u16 = 5;

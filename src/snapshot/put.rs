@@ -43,7 +43,11 @@ impl Work<'_> {
     /// The options of bridge ports, after the carriers: the cost of a port follows its speed unless somebody chose it.
     pub(super) fn ports(&mut self, view: &View<'_>) {
         for (index, wanted, kind) in view.links() {
-            for item in view.missing(&Group::Link(index), wanted).iter().filter(|i| i.label().starts_with("slave:")) {
+            let mut items = view.missing(&Group::Link(index), wanted);
+            items.retain(|item| item.label().starts_with("slave:"));
+            // Its state last: with any other option the bridge chooses it again.
+            items.sort_by_key(|item| item.label() == "slave:1");
+            for item in &items {
                 if let Some(message) = link::set(index, item, &kind) {
                     self.send(view, &Group::Link(index), &message, 0);
                 }

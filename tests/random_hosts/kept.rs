@@ -171,6 +171,13 @@ pub(crate) const KEPT: &[Kept] = &[
          echo 1 >/proc/sys/net/ipv4/conf/v1/promote_secondaries",
         "host[\"v1\"].del_addr(\"10.3.0.1/24\"); host[\"v2\"].addr(\"10.3.0.25/24\"); host[\"v1\"].rename(\"w1\");",
     ),
+    (
+        "a port that was disabled",
+        "ip link add br0 address 02:00:00:00:00:01 type bridge; ip link add v1 type veth peer name p1
+         ip link set v1 master br0; for l in br0 v1 p1; do ip link set $l up; done; ip link show v1 >/dev/null
+         bridge link set dev v1 state 0",
+        "host[\"v1\"].set(#{ state: 3, cost: 9 });",
+    ),
 ];
 
 /// Each of them fails, and is taken down.

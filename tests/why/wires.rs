@@ -107,9 +107,7 @@ pub(crate) const FAULTS: &[Fault] = &[
         "NL0615",
         "br0",
         &["bridge -n sw link set dev p3 state 3"],
-    )
-    // Taking it back is stuck: the kernel chooses the state again when a port is told to be disabled by its link message.
-    .no_rhai(),
+    ),
     fault(
         "isolated",
         STAR,
