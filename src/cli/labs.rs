@@ -86,3 +86,22 @@ fn info(store: &Store, name: LabName) -> LabInfo {
         header: state.header,
     }
 }
+
+/// A name that no lab has: this one, or with a number behind it.
+///
+/// # Errors
+/// `NL0102` if it is no name at all.
+pub fn free_name(store: &Store, stem: &str) -> Result<LabName> {
+    let taken = |name: &LabName| store.journal(name).exists() || sandbox::all().iter().any(|s| s.name == *name);
+    let first = LabName::new(stem)?;
+    if !taken(&first) {
+        return Ok(first);
+    }
+    for number in 2..1000 {
+        let name = LabName::new(&format!("{stem}-{number}"))?;
+        if !taken(&name) {
+            return Ok(name);
+        }
+    }
+    Ok(first)
+}

@@ -8,6 +8,7 @@ pub mod down;
 pub mod ending;
 pub mod exec;
 pub mod fail;
+pub mod fix;
 mod guest;
 pub mod keeper;
 pub mod labs;

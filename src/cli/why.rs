@@ -2,7 +2,7 @@
 
 use super::netns::HOST;
 use super::out::{self, Paint};
-use super::{fail, netns, place};
+use super::{fail, fix, netns, place};
 use crate::diag::{Code, Diagnostic, KernelError, Result};
 use crate::kernel::process::raise_file_limit;
 use crate::kernel::relay::Keys;
@@ -15,8 +15,10 @@ use crate::why::{self, Kind, Question, Target, Verdict, told};
 
 /// The arguments of `why`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Exit codes: 0 it gets there; 1 it does not; 2 wrong usage; 3 cannot look.\n\n\
-                  Examples:\n  netlab why ns1 10.0.2.20\n  netlab why ns1 ns3 --tcp 80\n  netlab why host ns3 --size 1472")]
+#[command(
+    after_help = "Exit codes: 0 it gets there; 1 it does not, whatever --try-fix came to; 2 wrong usage; 3 cannot look.\n\n\
+                  Examples:\n  netlab why ns1 10.0.2.20\n  netlab why ns1 ns3 --tcp 80\n  netlab why host ns3 --size 1472\n  netlab why ns1 ns3 --try-fix"
+)]
 pub struct Args {
     /// The namespace that sends: a name, `host`, or LAB/NAMESPACE.
     #[arg(value_name = "FROM")]
@@ -33,6 +35,12 @@ pub struct Args {
     /// Ask for a ping with so many bytes of payload that no router may fragment.
     #[arg(long, value_name = "BYTES", conflicts_with_all = ["tcp", "udp"], value_parser = clap::value_parser!(u16).range(0..=i64::from(crate::probe::MAX_SIZE)))]
     pub size: Option<u16>,
+    /// Try the fix: make it, ask again, take it back.
+    #[arg(long)]
+    pub try_fix: bool,
+    /// Make the fix, and those of what shows behind it, as a lab of its own.
+    #[arg(long, conflicts_with = "try_fix")]
+    pub fix: bool,
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
@@ -78,14 +86,37 @@ fn look(args: &Args, from: &str) -> Result<u8> {
         // Within a lab's sandbox the name alone is meant.
         Err(_) => Target::Space(space(&world, args.to.rsplit('/').next().unwrap_or(&args.to))?),
     };
+    let sender = world.name(from);
     let answer = why::ask(&mut world, &Question { from, to, kind, size: args.size }, &Patience::endless())?;
-    if args.json {
-        out::json(&told::json(&answer));
-    } else {
+    let mut told = told::json(&answer);
+    if !args.json {
         let paint = |mark: &str, ok: bool| out::paint(mark, if ok { Paint::Green } else { Paint::Red });
         out::line(told::text(&answer, &paint));
     }
-    Ok(u8::from(!matches!(answer.verdict(), Verdict::Yes | Verdict::YesAgainst)))
+    let mut gets_there = matches!(answer.verdict(), Verdict::Yes | Verdict::YesAgainst);
+    if let Some(cause) = answer.cause().filter(|_| args.fix || args.try_fix) {
+        drop(kernel);
+        let options = match kind {
+            Kind::Tcp(port) => format!(", #{{ tcp: {port} }}"),
+            Kind::Udp(port) => format!(", #{{ udp: {port} }}"),
+            Kind::Ping => args.size.map_or_else(String::new, |size| format!(", #{{ size: {size} }}")),
+        };
+        let to =
+            answer.addr.map_or_else(|| place_of(answer.owner.as_deref().unwrap_or(HOST)), |to| format!("\"{to}\""));
+        let question = format!("{}.why({to}{options})", place_of(&sender));
+        let tried = fix::go(cause, &question, args.fix, args.json)?;
+        gets_there |= args.fix && tried.ok;
+        told["tried"] = tried.value();
+    }
+    if args.json {
+        out::json(&told);
+    }
+    Ok(u8::from(!gets_there))
+}
+
+/// A namespace in a script.
+fn place_of(name: &str) -> String {
+    if name == HOST { HOST.to_owned() } else { format!("get_netns({name:?})") }
 }
 
 /// The namespace with a name.

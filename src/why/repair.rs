@@ -71,6 +71,12 @@ impl Repair {
         }
     }
 
+    /// Whether it is done by a program, or needs one that stays: no lab could take that back. To forget what was learned is no
+    /// such thing.
+    pub fn needs_program(&self) -> bool {
+        matches!(self, Self::Arp { .. } | Self::MacvlanMode { .. } | Self::Listen { .. })
+    }
+
     /// As a command line. A link is called `dev NAME` throughout: a bare `a` is short for `address` to ip(8).
     pub fn ip(&self) -> String {
         use Repair::*;

@@ -134,6 +134,7 @@ pub fn json(answer: &Answer) -> Value {
             "evidence": b.evidence,
             "fix": b.repairs.iter().map(Repair::rhai).collect::<Vec<_>>(),
             "ip": b.repairs.iter().map(Repair::ip).collect::<Vec<_>>(),
+            "program": b.repairs.iter().any(Repair::needs_program),
         })
     };
     let verdict = answer.verdict();

@@ -67,11 +67,22 @@ pub(crate) fn in_threads<T: Send>(count: usize, jobs: Vec<T>, check: impl Fn(T) 
 /// is set, only those are done whose name has it.
 #[track_caller]
 pub(crate) fn tell_all<T: Send>(jobs: Vec<T>, name: impl Fn(&T) -> String + Sync, check: impl Fn(T) + Sync) {
+    tell_all_on(2, jobs, name, check);
+}
+
+/// The same on so many threads, for jobs that mostly wait.
+#[track_caller]
+pub(crate) fn tell_all_on<T: Send>(
+    threads: usize,
+    jobs: Vec<T>,
+    name: impl Fn(&T) -> String + Sync,
+    check: impl Fn(T) + Sync,
+) {
     let wanted = std::env::var("CASE").ok();
     let jobs: Vec<T> =
         jobs.into_iter().filter(|j| wanted.as_ref().is_none_or(|w| name(j).contains(w.as_str()))).collect();
     let (count, begun, failed) = (jobs.len(), Instant::now(), Mutex::new(Vec::new()));
-    side_by_side(jobs, |job| {
+    in_threads(threads, jobs, |job| {
         let name = name(&job);
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| check(job))) {
             let why = panic.downcast_ref::<String>().cloned().unwrap_or_else(|| "?".to_owned());

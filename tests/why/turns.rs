@@ -2,7 +2,7 @@
 //! other is counted.
 
 use super::common::sandbox::Sandbox;
-use super::common::tell_all;
+use super::common::tell_all_on;
 use super::shapes::ROUTERS;
 use super::{built, why};
 use serde_json::Value;
@@ -58,7 +58,8 @@ const TURNS: [Turn; 12] = [
 
 #[test]
 fn the_first_is_named_and_the_other_counted() {
-    tell_all(
+    tell_all_on(
+        6,
         (0..TURNS.len()).collect(),
         |i| TURNS[*i].0.to_owned(),
         |first| {

@@ -27,7 +27,7 @@ use self::session::{Leaving, Next, Session};
 use super::out::{self, Paint};
 use super::run::{self, Found};
 use super::steps::Steps;
-use super::{ending, place};
+use super::{ending, labs, place};
 use crate::diag::{Code, Diagnostic, KernelError, Result};
 use crate::journal::record::Outcome;
 use crate::journal::store::Store;
@@ -96,7 +96,7 @@ pub fn run(args: Args) -> Result<u8> {
     let store = Store::open()?;
     let name = match &args.name {
         Some(name) => LabName::new(name)?,
-        None => free(&store, stem)?,
+        None => labs::free_name(&store, stem)?,
     };
     if args.sandbox || (!args.host && !is_privileged()) {
         let claim = sandbox::claim(&name)?;
@@ -104,22 +104,6 @@ pub fn run(args: Args) -> Result<u8> {
     }
     privileged()?;
     go(&args, found, name)
-}
-
-/// A name that no lab has.
-fn free(store: &Store, stem: &str) -> Result<LabName> {
-    let taken = |name: &LabName| store.journal(name).exists() || sandbox::all().iter().any(|s| s.name == *name);
-    let first = LabName::new(stem)?;
-    if !taken(&first) {
-        return Ok(first);
-    }
-    for number in 2..1000 {
-        let name = LabName::new(&format!("{stem}-{number}"))?;
-        if !taken(&name) {
-            return Ok(name);
-        }
-    }
-    Ok(first)
 }
 
 /// The session, on the machine that this process is in.
