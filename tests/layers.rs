@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The layers from the bottom up. A file imports from its own layer and from those before it.
-const LAYERS: [&str; 16] = [
+const LAYERS: [&str; 17] = [
     "diag",
     "types",
     "kernel",
@@ -18,6 +18,7 @@ const LAYERS: [&str; 16] = [
     "lab",
     "lint",
     "why",
+    "graph",
     "script",
     "report",
     "cli",

@@ -9,6 +9,7 @@ pub mod ending;
 pub mod exec;
 pub mod fail;
 pub mod fix;
+pub mod graph;
 mod guest;
 pub mod keeper;
 pub mod labs;
@@ -70,6 +71,8 @@ enum Command {
     Shell(shell::Args),
     /// Show what is there: namespaces, links, addresses, routes.
     Show(show::Args),
+    /// Draw the network: namespaces as boxes, bridges and wires as bars.
+    Graph(graph::Args),
     /// Say what stops traffic between two namespaces, and how to mend it.
     Why(why::Args),
     /// Write down what the machine's network holds, for `diff`.
@@ -151,6 +154,7 @@ impl Command {
             Command::Exec(args) => exec::run(args),
             Command::Shell(args) => shell::run(args),
             Command::Show(args) => show::run(args),
+            Command::Graph(args) => graph::run(args),
             Command::Why(args) => why::run(args),
             Command::Snapshot(args) => snapshot::run(args),
             Command::Diff(args) => diff::run(args),
@@ -169,6 +173,7 @@ impl Command {
             Command::List(args) => args.json,
             Command::Recover(args) => args.json,
             Command::Show(args) => args.json,
+            Command::Graph(args) => args.format == graph::Format::Json,
             Command::Why(args) => args.json,
             Command::Diff(args) => args.json,
             Command::Doctor(args) => args.json,

@@ -82,6 +82,7 @@ pub fn all() -> impl Iterator<Item = &'static Function> {
         super::container::FUNCTIONS,
         super::probe::FUNCTIONS,
         super::why::FUNCTIONS,
+        super::graph::FUNCTIONS,
         super::expect::FUNCTIONS,
         super::subnet::FUNCTIONS,
         super::topology::FUNCTIONS,

@@ -15,6 +15,7 @@ pub mod engine;
 pub mod error;
 pub mod expect;
 pub mod function;
+pub mod graph;
 pub mod import;
 pub mod labs;
 pub mod link;

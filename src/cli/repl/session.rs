@@ -214,6 +214,7 @@ impl Session {
                 let call = format!("{}.why({})", self.meant(from)?, self.target(to)?);
                 self.ask(&call);
             }
+            Word::Graph => self.ask("graph()"),
             Word::Watch => super::watch::links(&mut self.live, &self.record)?,
             Word::Exit => {
                 return Ok(Next::Leave(match rest {

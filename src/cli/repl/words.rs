@@ -29,12 +29,13 @@ pub(super) enum Word {
     Vars,
     PingAll,
     Why,
+    Graph,
     Watch,
     Exit,
 }
 
 /// All of them: how it is typed, what may follow, and what it does.
-pub(super) const WORDS: [(&str, Word, &str, &str); 15] = [
+pub(super) const WORDS: [(&str, Word, &str, &str); 16] = [
     ("help", Word::Help, "[NAME]", "this, or what a function does; also ?NAME"),
     ("changes", Word::Changes, "", "what this session has changed, as statements and as commands of iproute2"),
     ("undo", Word::Undo, "[N]", "take back the last statement, or the last N"),
@@ -48,6 +49,7 @@ pub(super) const WORDS: [(&str, Word, &str, &str); 15] = [
     ("vars", Word::Vars, "", "the variables and functions that there are"),
     ("pingall", Word::PingAll, "", "who reaches whom"),
     ("why", Word::Why, "FROM TO", "what stops a ping, and what would mend it"),
+    ("graph", Word::Graph, "", "the picture of what is there"),
     ("watch", Word::Watch, "links", "the links as they change, until Ctrl-C"),
     ("exit", Word::Exit, "[keep | rollback]", "leave; also Ctrl-D"),
 ];
