@@ -14,7 +14,7 @@ use std::time::Instant;
 use common::{aloud, skip};
 
 /// The suites that run inside.
-const SUITES: [&str; 4] = ["kinds", "labs", "rollback", "reference"];
+const SUITES: [&str; 5] = ["kinds", "kinds_more", "labs", "rollback", "reference"];
 
 /// The labs that want VLANs.
 const VLAN_LABS: &str = "vlan,vlan eth0,vlan-bridge";
@@ -38,6 +38,11 @@ fn link_kinds() {
     inside("kinds", "", &[]);
 }
 
+#[test]
+fn more_link_kinds() {
+    inside("kinds_more", "", &[]);
+}
+
 /// The labs beside their bash, here with those that want VLANs; the others show that an older kernel does the same.
 #[test]
 fn labs() {
@@ -52,7 +57,7 @@ fn labs_failing_at_each_step() {
 /// The manual's examples of what the machine's kernel may lack.
 #[test]
 fn examples() {
-    inside("reference", "every_example", &[("CASE", "vlan,dummy,needs")]);
+    inside("reference", "every_example", &[("CASE", "vlan,dummy,needs,vrf,bond,gre,geneve")]);
 }
 
 /// A machine that was started with `ipv6.disable=1`: labs run, and leave what they found.

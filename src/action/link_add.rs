@@ -93,8 +93,7 @@ impl LinkAdd {
         let via = self.kind.parent().map_or(own, |parent| parent.netns);
         let peer = self.peer.as_ref().map(|p| link::peer(&p.link, ctx.kernel.target(via, p.link.netns)));
         let parent = match self.kind {
-            // A VXLAN link names its lower link among its own options.
-            LinkKind::Vxlan(_) => None,
+            _ if self.kind.names_parent_itself() => None,
             _ => self.kind.parent().map(|p| p.index),
         };
         link::add(&self.end.link, self.kind.infos(peer), parent, ctx.kernel.target(via, own))
@@ -207,7 +206,7 @@ impl LinkAdd {
             return format!("{} tuntap add {} mode {}", names.ip(own), end.name, if tap { "tap" } else { "tun" });
         }
         let mut line = format!("{} link add", names.ip(via));
-        if let (Some(parent), false) = (self.kind.parent(), matches!(self.kind, LinkKind::Vxlan(_))) {
+        if let (Some(parent), false) = (self.kind.parent(), self.kind.names_parent_itself()) {
             opt(&mut line, "link", Some(names.link(parent)));
         }
         opt(&mut line, "name", Some(&end.name));
@@ -284,6 +283,25 @@ fn kind_words(line: &mut String, kind: &LinkKind, names: &Names) {
             }
         }
         LinkKind::Bridge(options) => port::bridge_words(line, options),
+        LinkKind::Ipvlan { mode, .. } => opt(line, "mode", Some(mode.word())),
+        LinkKind::Vrf { table } => opt(line, "table", Some(table)),
+        LinkKind::Bond { mode, miimon } => {
+            opt(line, "mode", Some(mode.word()));
+            opt(line, "miimon", *miimon);
+        }
+        LinkKind::Gre(o) => {
+            opt(line, "local", o.local);
+            opt(line, "remote", o.remote);
+            opt(line, "key", o.key);
+            opt(line, "ttl", o.ttl);
+            opt(line, "dev", o.dev.map(|d| names.link(d)));
+        }
+        LinkKind::Geneve(o) => {
+            opt(line, "id", Some(o.id.get()));
+            opt(line, "remote", Some(o.remote));
+            opt(line, "dstport", o.dstport);
+            opt(line, "ttl", o.ttl);
+        }
         LinkKind::Veth | LinkKind::Dummy | LinkKind::Ifb | LinkKind::Tun { .. } => {}
     }
 }
@@ -438,6 +456,11 @@ pub fn kernel_option(kind: &str) -> &'static str {
         "macvlan" => "CONFIG_MACVLAN",
         "macvtap" => "CONFIG_MACVTAP",
         "dummy" => "CONFIG_DUMMY",
+        "ipvlan" => "CONFIG_IPVLAN",
+        "vrf" => "CONFIG_NET_VRF",
+        "bond" => "CONFIG_BONDING",
+        "gre" | "gretap" => "CONFIG_NET_IPGRE",
+        "geneve" => "CONFIG_GENEVE",
         "ifb" => "CONFIG_IFB",
         "tun" => "CONFIG_TUN",
         _ => "its module",

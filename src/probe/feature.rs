@@ -10,7 +10,8 @@ use netlink_packet_route::tc::{TcAttribute, TcHandle, TcMessage};
 use crate::diag::{Code, Diagnostic, KernelError, Result};
 use crate::kernel::addr::{self, AddrSpec};
 use crate::kernel::link::bridge::BridgeOptions;
-use crate::kernel::link::kind::{LinkKind, MacvlanMode, VxlanOptions};
+use crate::kernel::link::kind::{BondMode, IpvlanMode, LinkKind, MacvlanMode, VxlanOptions};
+use crate::kernel::link::tunnel::{GeneveOptions, GreOptions};
 use crate::kernel::link::{self, LinkEnd, LinkKey};
 use crate::kernel::space::{Kernel, NetnsCookie};
 use crate::kernel::tun;
@@ -57,7 +58,7 @@ impl Feature {
 }
 
 /// The names, the kernel's options and the modules.
-const KNOWN: [(&str, &str, &str); 13] = [
+const KNOWN: [(&str, &str, &str); 18] = [
     ("veth", "CONFIG_VETH", "veth"),
     ("bridge", "CONFIG_BRIDGE", "bridge"),
     ("bridge-stp", "CONFIG_STP", "stp"),
@@ -66,6 +67,11 @@ const KNOWN: [(&str, &str, &str); 13] = [
     ("vxlan", "CONFIG_VXLAN", "vxlan"),
     ("macvlan", "CONFIG_MACVLAN", "macvlan"),
     ("macvtap", "CONFIG_MACVTAP", "macvtap"),
+    ("ipvlan", "CONFIG_IPVLAN", "ipvlan"),
+    ("vrf", "CONFIG_NET_VRF", "vrf"),
+    ("bond", "CONFIG_BONDING", "bonding"),
+    ("gre", "CONFIG_NET_IPGRE", "ip_gre"),
+    ("geneve", "CONFIG_GENEVE", "geneve"),
     ("dummy", "CONFIG_DUMMY", "dummy"),
     ("ifb", "CONFIG_IFB", "ifb"),
     ("tun", "CONFIG_TUN", "tun"),
@@ -142,6 +148,17 @@ impl Bench {
             "macvtap" => {
                 let link = self.below()?;
                 self.add(LinkKind::Macvtap { link, mode: MacvlanMode::Bridge })
+            }
+            "ipvlan" => {
+                let link = self.below()?;
+                self.add(LinkKind::Ipvlan { link, mode: IpvlanMode::L2 })
+            }
+            "vrf" => self.add(LinkKind::Vrf { table: 10 }),
+            "bond" => self.add(LinkKind::Bond { mode: BondMode::ActiveBackup, miimon: None }),
+            "gre" => self.add(LinkKind::Gre(GreOptions { remote: Some([192, 0, 2, 1].into()), ..Default::default() })),
+            "geneve" => {
+                let (id, remote) = (Vni::new(42).map_err(|_| invalid())?, [192, 0, 2, 1].into());
+                self.add(LinkKind::Geneve(GeneveOptions { id, remote, dstport: None, ttl: None }))
             }
             "dummy" => self.add(LinkKind::Dummy),
             "ifb" => self.add(LinkKind::Ifb),

@@ -151,7 +151,7 @@ pub(super) fn bridge_options(options: &mut Options) -> Result<BridgeOptions> {
 }
 
 /// The link that it is called on, its key, and the namespace it is in.
-fn parent(c: &mut Call<'_>) -> Result<(crate::kernel::link::LinkKey, String, NsId)> {
+pub(super) fn parent(c: &mut Call<'_>) -> Result<(crate::kernel::link::LinkKey, String, NsId)> {
     let id = c.link()?;
     let lab = c.look()?;
     let link = lab.objects.link(id)?;

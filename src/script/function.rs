@@ -83,6 +83,7 @@ pub fn all() -> impl Iterator<Item = &'static Function> {
         super::probe::FUNCTIONS,
         super::why::FUNCTIONS,
         super::graph::FUNCTIONS,
+        super::kinds::FUNCTIONS,
         super::expect::FUNCTIONS,
         super::subnet::FUNCTIONS,
         super::topology::FUNCTIONS,

@@ -17,6 +17,7 @@ pub mod expect;
 pub mod function;
 pub mod graph;
 pub mod import;
+pub mod kinds;
 pub mod labs;
 pub mod link;
 pub mod live;

@@ -16,7 +16,9 @@ const NET_NS_FD: u16 = 28;
 const PEER: u16 = 1;
 
 /// The kinds that can be made again so that nothing is missing but counters.
-pub const KINDS: [&str; 8] = ["veth", "bridge", "vxlan", "macvlan", "macvtap", "dummy", "ifb", "vlan"];
+pub const KINDS: [&str; 13] = [
+    "veth", "bridge", "vxlan", "macvlan", "macvtap", "dummy", "ifb", "vlan", "ipvlan", "vrf", "gre", "gretap", "geneve",
+];
 
 /// Makes a link as `items` say. `peer` is the other end of a veth with its items.
 ///

@@ -3,13 +3,15 @@
 use std::net::IpAddr;
 
 use netlink_packet_route::link::{
-    InfoData, InfoKind, InfoMacVlan, InfoMacVtap, InfoVeth, InfoVlan, InfoVxlan, LinkInfo, LinkMessage,
-    MacVlanMacAddressMode, MacVlanMode, MacVtapMode, VlanProtocol,
+    BondMode as KernelBondMode, InfoBond, InfoData, InfoIpVlan, InfoKind, InfoMacVlan, InfoMacVtap, InfoVeth, InfoVlan,
+    InfoVrf, InfoVxlan, IpVlanMode, LinkInfo, LinkMessage, MacVlanMacAddressMode, MacVlanMode, MacVtapMode,
+    VlanProtocol,
 };
 use serde::{Deserialize, Serialize};
 
 use super::LinkKey;
 use super::bridge::BridgeOptions;
+use super::tunnel::{GeneveOptions, GreOptions};
 use crate::types::mac::Mac;
 use crate::types::number::{VlanId, Vni};
 
@@ -50,6 +52,30 @@ pub enum LinkKind {
         /// What its siblings may do.
         mode: MacvlanMode,
     },
+    /// A link that shares the MAC of the link that it sits on, told apart by its addresses.
+    Ipvlan {
+        /// The link it sits on.
+        link: LinkKey,
+        /// Where its packets are told apart.
+        mode: IpvlanMode,
+    },
+    /// A routing domain: its ports have a table of routes of their own.
+    Vrf {
+        /// The table.
+        table: u32,
+    },
+    /// Several links as one.
+    Bond {
+        /// How they share the work.
+        mode: BondMode,
+        /// How often their carriers are looked at, in milliseconds.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        miimon: Option<u32>,
+    },
+    /// An end of a GRE tunnel.
+    Gre(GreOptions),
+    /// An end of a Geneve tunnel.
+    Geneve(GeneveOptions),
     /// A link that swallows what it is sent.
     Dummy,
     /// The intermediate functional block, a place for traffic control.
@@ -75,6 +101,77 @@ pub enum MacvlanMode {
     Passthru,
     /// Only frames from listed senders are let in.
     Source,
+}
+
+/// The modes of ipvlan (`include/uapi/linux/if_link.h`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IpvlanMode {
+    /// As on a switch, by addresses.
+    L2,
+    /// As behind a router that answers no ARP: no broadcasts.
+    L3,
+    /// The same, with the firewall of the namespace below.
+    L3s,
+}
+
+impl IpvlanMode {
+    /// All modes with iproute2's word for each.
+    pub const WORDS: [(&'static str, IpvlanMode); 3] =
+        [("l2", IpvlanMode::L2), ("l3", IpvlanMode::L3), ("l3s", IpvlanMode::L3s)];
+
+    /// iproute2's word.
+    pub fn word(self) -> &'static str {
+        word(&Self::WORDS, self)
+    }
+}
+
+/// The modes of a bond (Documentation/networking/bonding.rst).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BondMode {
+    /// Each packet by the next link.
+    BalanceRr,
+    /// One link at a time.
+    ActiveBackup,
+    /// By a hash of the addresses.
+    BalanceXor,
+    /// Each packet by all links.
+    Broadcast,
+    /// As agreed with the other side by LACP.
+    Lacp,
+    /// By the load of the links, outgoing.
+    BalanceTlb,
+    /// By the load of the links, both ways.
+    BalanceAlb,
+}
+
+impl BondMode {
+    /// All modes with iproute2's word for each.
+    pub const WORDS: [(&'static str, BondMode); 7] = [
+        ("balance-rr", BondMode::BalanceRr),
+        ("active-backup", BondMode::ActiveBackup),
+        ("balance-xor", BondMode::BalanceXor),
+        ("broadcast", BondMode::Broadcast),
+        ("802.3ad", BondMode::Lacp),
+        ("balance-tlb", BondMode::BalanceTlb),
+        ("balance-alb", BondMode::BalanceAlb),
+    ];
+
+    /// iproute2's word.
+    pub fn word(self) -> &'static str {
+        word(&Self::WORDS, self)
+    }
+
+    /// The kernel's number for it, which is its place among the words.
+    fn kernel(self) -> KernelBondMode {
+        let number = Self::WORDS.iter().position(|(_, mode)| *mode == self).unwrap_or_default();
+        KernelBondMode::from(u8::try_from(number).unwrap_or_default())
+    }
+}
+
+fn word<T: Copy + PartialEq>(words: &[(&'static str, T)], wanted: T) -> &'static str {
+    words.iter().find(|(_, one)| *one == wanted).map_or("", |(word, _)| word)
 }
 
 /// The options of a VXLAN link, in iproute2's words.
@@ -110,6 +207,12 @@ impl LinkKind {
             LinkKind::Vxlan(_) => "vxlan",
             LinkKind::Macvlan { .. } => "macvlan",
             LinkKind::Macvtap { .. } => "macvtap",
+            LinkKind::Ipvlan { .. } => "ipvlan",
+            LinkKind::Vrf { .. } => "vrf",
+            LinkKind::Bond { .. } => "bond",
+            LinkKind::Gre(options) if options.tap => "gretap",
+            LinkKind::Gre(_) => "gre",
+            LinkKind::Geneve(_) => "geneve",
             LinkKind::Dummy => "dummy",
             LinkKind::Ifb => "ifb",
             LinkKind::Tun { .. } => "tun",
@@ -119,12 +222,19 @@ impl LinkKind {
     /// The link it sits on, if it sits on one.
     pub fn parent(&self) -> Option<LinkKey> {
         match self {
-            LinkKind::Vlan { link, .. } | LinkKind::Macvlan { link, .. } | LinkKind::Macvtap { link, .. } => {
-                Some(*link)
-            }
+            LinkKind::Vlan { link, .. }
+            | LinkKind::Macvlan { link, .. }
+            | LinkKind::Macvtap { link, .. }
+            | LinkKind::Ipvlan { link, .. } => Some(*link),
             LinkKind::Vxlan(options) => options.dev,
+            LinkKind::Gre(options) => options.dev,
             _ => None,
         }
+    }
+
+    /// Whether the link that it sits on is named among its own options, and not in the message.
+    pub fn names_parent_itself(&self) -> bool {
+        matches!(self, LinkKind::Vxlan(_) | LinkKind::Gre(_))
     }
 
     /// The contents of `IFLA_LINKINFO`; `peer` is the other end of a veth.
@@ -151,6 +261,23 @@ impl LinkKind {
             LinkKind::Macvtap { mode, .. } => {
                 (InfoKind::MacVtap, Some(InfoData::MacVtap(vec![InfoMacVtap::Mode(mode.macvtap())])))
             }
+            LinkKind::Ipvlan { mode, .. } => {
+                let mode = match mode {
+                    IpvlanMode::L2 => IpVlanMode::L2,
+                    IpvlanMode::L3 => IpVlanMode::L3,
+                    IpvlanMode::L3s => IpVlanMode::L3S,
+                };
+                (InfoKind::IpVlan, Some(InfoData::IpVlan(vec![InfoIpVlan::Mode(mode)])))
+            }
+            LinkKind::Vrf { table } => (InfoKind::Vrf, Some(InfoData::Vrf(vec![InfoVrf::TableId(*table)]))),
+            LinkKind::Bond { mode, miimon } => {
+                let mut data = vec![InfoBond::Mode(mode.kernel())];
+                data.extend(miimon.map(InfoBond::MiiMon));
+                (InfoKind::Bond, Some(InfoData::Bond(data)))
+            }
+            LinkKind::Gre(options) if options.tap => (InfoKind::GreTap, Some(InfoData::GreTap(options.attributes()))),
+            LinkKind::Gre(options) => (InfoKind::GreTun, Some(InfoData::GreTun(options.attributes()))),
+            LinkKind::Geneve(options) => (InfoKind::Geneve, Some(InfoData::Geneve(options.attributes()))),
             LinkKind::Dummy => (InfoKind::Dummy, None),
             LinkKind::Ifb => (InfoKind::Ifb, None),
             LinkKind::Tun { .. } => (InfoKind::Tun, None),
