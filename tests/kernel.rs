@@ -57,7 +57,7 @@ fn labs_failing_at_each_step() {
 /// The manual's examples of what the machine's kernel may lack.
 #[test]
 fn examples() {
-    inside("reference", "every_example", &[("CASE", "vlan,dummy,needs,vrf,bond,gre,geneve")]);
+    inside("reference", "every_example", &[("CASE", "vlan,dummy,needs,vrf,bond,gre,geneve,netem")]);
 }
 
 /// A machine that was started with `ipv6.disable=1`: labs run, and leave what they found.

@@ -207,3 +207,57 @@ const GENEVE: &[Case] = &[
     },
     refused("without the other end", r#"geneve("g0", 7, #{ ttl: 3 });"#, "NL0118"),
 ];
+
+#[test]
+fn netem() {
+    run(
+        "CONFIG_NET_SCH_NETEM",
+        "ip link add x0 type veth peer name x1 && tc qdisc add dev x0 root netem delay 1ms",
+        "netem",
+        NETEM,
+    );
+}
+
+const NETEM: &[Case] = &[
+    case(
+        "delay, loss and all the rest",
+        r#"let w = veth(netns("a").port("eth0", "10.0.0.1/24"), netns("b").port("eth0", "10.0.0.2/24"));
+        w.a.netem(#{ loss: 100 }); expect(!get_netns("b").ping("10.0.0.1").ok);
+        w.a.netem(#{ delay: "50ms", jitter: "1ms", loss: 0.5, duplicate: "25%", corrupt: 1, reorder: 75, rate: "10mbit", limit: 77 });
+        w.b.netem(#{ delay: "30ms" });
+        w.a.netem(#{ delay: "50ms" });
+        expect(get_netns("a").ping("10.0.0.2").rtt >= 80.0);"#,
+        &[
+            (
+                "tc -n a -j qdisc show dev eth0",
+                r#"{"kind":"netem","root":true,"options":{"limit":1000,"delay":{"delay":0.05}}}"#,
+            ),
+            ("tc -n b -j qdisc show dev eth0", r#"{"kind":"netem","options":{"delay":{"delay":0.03}}}"#),
+            ("ip netns exec b ping -c1 -W2 10.0.0.1 | grep -c 'time=[89][0-9]'", "1"),
+        ],
+    ),
+    case(
+        "each option as tc tells it",
+        r#"let w = veth("x0", "x1"); w.a.netem(#{ delay: "50ms", jitter: "1ms", loss: 0.5, duplicate: "25%", corrupt: 1, reorder: 75, rate: "10mbit", limit: 77 });
+        w.b.netem(#{ rate: 50000000000 }).netem(#{ delay: "5us" }).del_netem();"#,
+        &[
+            (
+                "tc -j qdisc show dev x0",
+                r#"{"kind":"netem","options":{"limit":77,"delay":{"delay":0.05,"jitter":0.001},"loss-random":{"loss":0.005},"duplicate":{"duplicate":0.25},"corrupt":{"corrupt":0.01},"reorder":{"reorder":0.75},"rate":{"rate":1250000},"gap":1}}"#,
+            ),
+            ("tc -j qdisc show dev x1", r#"{"kind":"noqueue"}"#),
+        ],
+    ),
+    Case {
+        before: "tc qdisc add dev my0 root handle 5: netem delay 7ms && ip link show my0 >/dev/null",
+        ..case(
+            "the user's own gives way and comes back",
+            r#"host["my0"].netem(#{ delay: "1ms" }); host["my0"].del_netem();"#,
+            &[("tc -j qdisc show dev my0", r#"{"kind":"noqueue"}"#)],
+        )
+    },
+    refused("nothing to do", r#"veth("x0", "x1").a.netem(#{});"#, "NL0118"),
+    refused("no unit", r#"veth("x0", "x1").a.netem(#{ delay: 10 });"#, "NL0118"),
+    refused("no share", r#"veth("x0", "x1").a.netem(#{ loss: 101 });"#, "NL0106"),
+    refused("nothing there", r#"veth("x0", "x1").a.del_netem();"#, "NL0110"),
+];

@@ -181,6 +181,11 @@ fn explain(change: &LinkChange, error: KernelError) -> Box<Diagnostic> {
                 .help("a link with a macvlan on it, or one that is a port elsewhere, must be freed first: .nomaster()")
                 .kernel(error)
         }
+        libc::EPERM if set.master.is_some_and(|m| m > 0) && error.text.as_ref().is_some_and(|t| t.contains("up")) => {
+            Diagnostic::new(Code::Busy, format!("`{dev}` is up, and a link joins a bond while it is down"))
+                .help("set it down before, and up afterwards: .down().master(bond).up()")
+                .kernel(error)
+        }
         libc::EOPNOTSUPP if set.master.is_some_and(|m| m > 0) => {
             Diagnostic::new(Code::Refused, format!("`{dev}` cannot become a port of that link"))
                 .help("the master must be a bridge, and no bridge can be a port of another")

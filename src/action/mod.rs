@@ -22,6 +22,7 @@ pub mod netns;
 pub mod nspawn_run;
 pub mod port;
 pub mod process_start;
+pub mod qdisc_set;
 pub mod route;
 pub mod rule;
 pub mod sysctl_set;
@@ -67,6 +68,7 @@ pub enum Action {
     RuleDel(rule::RuleDel),
     NeighAdd(neigh::NeighAdd),
     NeighDel(neigh::NeighDel),
+    QdiscSet(qdisc_set::QdiscSet),
     SysctlSet(sysctl_set::SysctlSet),
     FilePut(file_put::FilePut),
     ProcessStart(process_start::ProcessStart),
@@ -166,6 +168,7 @@ impl Action {
             Action::RuleDel(a) => a,
             Action::NeighAdd(a) => a,
             Action::NeighDel(a) => a,
+            Action::QdiscSet(a) => a,
             Action::SysctlSet(a) => a,
             Action::FilePut(a) => a,
             Action::ProcessStart(a) => a,

@@ -20,6 +20,7 @@ pub mod pidfd;
 pub mod probe_neighbours;
 pub mod probe_socket;
 pub mod process;
+pub mod qdisc;
 pub mod raw;
 pub mod relay;
 pub mod route;

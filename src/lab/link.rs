@@ -10,11 +10,13 @@ use crate::action::link_move::LinkMove;
 use crate::action::link_set::LinkChange;
 use crate::action::neigh::{NeighAdd, NeighDel};
 use crate::action::port::{PortSet, VlanAdd, VlanDel};
+use crate::action::qdisc_set::QdiscSet;
 use crate::diag::{Code, Diagnostic, Result, Site};
 use crate::kernel::addr::{self as kernel_addr, AddrSpec};
 use crate::kernel::link::bridge::{PortOptions, PortVlan};
 use crate::kernel::link::{self, LinkKey, LinkSet};
 use crate::kernel::neigh::NeighSpec;
+use crate::kernel::qdisc::NetemSpec;
 use crate::probe::state;
 use crate::probe::state::link::LinkState;
 use crate::types::name::IfName;
@@ -227,6 +229,15 @@ impl Lab {
     pub fn add_neigh(&mut self, site: &Site, id: LinkId, entry: NeighSpec) -> Result<()> {
         let (link, dev) = (self.objects.link(id)?.key(), self.dev(id)?);
         self.perform(site, Action::NeighAdd(NeighAdd { link, dev, entry }))
+    }
+
+    /// Sets the netem of a link, or takes it away.
+    ///
+    /// # Errors
+    /// `NL0401` where the kernel has none, `NL0110` where there is none to be taken away.
+    pub fn set_netem(&mut self, site: &Site, id: LinkId, netem: Option<NetemSpec>) -> Result<()> {
+        let (link, dev) = (self.objects.link(id)?.key(), self.dev(id)?);
+        self.perform(site, Action::QdiscSet(QdiscSet { link, dev, netem }))
     }
 
     /// Deletes an entry from a link.

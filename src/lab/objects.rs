@@ -359,6 +359,12 @@ impl Objects {
         self.last_seq
     }
 
+    /// Has the ifindexes that are taken looked at again.
+    pub(crate) fn forget_indexes(&mut self) {
+        self.next_index.clear();
+        self.taken_when_new = None;
+    }
+
     /// The ifindex for the next link in a namespace. `taken` is asked once for those in use.
     ///
     /// In the lab's own namespaces they are small; elsewhere they begin at `far`, which the kernel's own counter does not

@@ -8,6 +8,7 @@ use crate::action::link_add::LinkAdd;
 use crate::diag::{Code, Diagnostic, Result, Site};
 use crate::kernel::link;
 use crate::kernel::link::kind::LinkKind;
+use crate::probe::feature;
 
 /// A veth pair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +52,9 @@ impl Lab {
         if port.name.is_none() {
             port.name = Some(crate::types::name::IfName::new(default_name)?);
         }
+        if matches!(kind, LinkKind::Gre(_)) {
+            self.wake_gre(&port)?;
+        }
         let mut end = self.born(&port, None, None)?;
         if let Some(below) = kind.parent().map(|below| below.netns).filter(|below| *below != end.link.netns) {
             // Linux 6.1 refuses an ifindex that is taken where the link below is, whence the message is sent.
@@ -61,6 +65,18 @@ impl Lab {
         let key = end.link.key();
         self.perform(site, Action::LinkAdd(LinkAdd { kind, end, peer: None }))?;
         self.made_link(key)
+    }
+
+    /// Has the kernel's module for GRE loaded: it makes `gre0`, `gretap0` and `erspan0` in every namespace then, which would take
+    /// an ifindex that was chosen before.
+    fn wake_gre(&mut self, port: &Port) -> Result<()> {
+        let netns = self.port_netns(port)?;
+        if link::get_by_name(self.context_socket(netns)?, "gre0").is_err() {
+            // What keeps it from being loaded is told by the link that cannot be made.
+            let _ = feature::has("gre");
+            self.objects.forget_indexes();
+        }
+        Ok(())
     }
 
     fn made_link(&self, key: crate::kernel::link::LinkKey) -> Result<LinkId> {

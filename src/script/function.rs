@@ -84,6 +84,7 @@ pub fn all() -> impl Iterator<Item = &'static Function> {
         super::why::FUNCTIONS,
         super::graph::FUNCTIONS,
         super::kinds::FUNCTIONS,
+        super::netem::FUNCTIONS,
         super::expect::FUNCTIONS,
         super::subnet::FUNCTIONS,
         super::topology::FUNCTIONS,

@@ -50,7 +50,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         params: "port, mode, #{ miimon }?",
         arity: (2, 3),
         gives: "link",
-        doc: "Makes several links into one. A link has to be down when it becomes one of them.\n\n* `mode` - `\"balance-rr\"`, `\"active-backup\"`, `\"balance-xor\"`, `\"broadcast\"`, `\"802.3ad\"`, `\"balance-tlb\"` or `\"balance-alb\"`\n* `miimon` - how often their carriers are looked at, in milliseconds\n\n```rhai\nneeds(\"bond\");\nlet a = netns(\"a\");\nlet both = bond(a.port(\"bond0\", \"10.0.0.1/24\"), \"active-backup\", #{ miimon: 100 });\nfor n in 0..2 {\n    let wire = veth(a.port(`eth${n}`, #{ up: false }), netns(`b${n}`));\n    wire.a.master(both);\n}\n```",
+        doc: "Makes several links into one; each has to be down when it joins.\n\n* `mode` - `\"balance-rr\"`, `\"active-backup\"`, `\"balance-xor\"`, `\"broadcast\"`, `\"802.3ad\"`, `\"balance-tlb\"` or `\"balance-alb\"`\n* `miimon` - how often their carriers are looked at, in milliseconds\n\n```rhai\nneeds(\"bond\");\nlet a = netns(\"a\");\nlet both = bond(a.port(\"bond0\", \"10.0.0.1/24\"), \"active-backup\", #{ miimon: 100 });\nfor n in 0..2 {\n    let wire = veth(a.port(`eth${n}`, #{ up: false }), netns(`b${n}`));\n    wire.a.master(both);\n}\n```",
         form: Form::Call(|c| {
             let (port, mode) = (as_port(c, 0, HERE)?, choice(&c.text(1)?, "bond mode", &BondMode::WORDS)?);
             let mut options = c.options(2)?;

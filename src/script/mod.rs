@@ -21,6 +21,7 @@ pub mod kinds;
 pub mod labs;
 pub mod link;
 pub mod live;
+pub mod netem;
 pub mod netns;
 pub mod options;
 pub mod parse;

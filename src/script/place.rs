@@ -48,7 +48,10 @@ pub(super) const FUNCTIONS: &[Function] = &[
                     Code::WrongArguments,
                     format!("`{}` is a {} and has no ports; a bridge has", link.name(), link.kind),
                 )
-                .help("make a bridge, and plug this link in: link.master(bridge)"));
+                .help(match link.kind.as_str() {
+                    "vrf" | "bond" => "a link that is there joins it: link.master(this)",
+                    _ => "make a bridge, and plug this link in: link.master(bridge)",
+                }));
             }
             port(c, Place::Bridge(id))
         }),

@@ -1,0 +1,88 @@
+//! A link's root queueing discipline is set, or taken away.
+
+use serde::{Deserialize, Serialize};
+
+use super::text::{Names, opt};
+use super::{After, Change, Context, Failure, Subject, failed};
+use crate::diag::{Code, Diagnostic, Result};
+use crate::kernel::link::LinkKey;
+use crate::kernel::qdisc::{self, NetemSpec};
+use crate::snapshot::scope::Touch;
+use crate::types::name::IfName;
+
+/// The queueing discipline of a link is set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QdiscSet {
+    /// The link.
+    pub link: LinkKey,
+    /// The link's name.
+    pub dev: IfName,
+    /// What it does; nothing for the kernel's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub netem: Option<NetemSpec>,
+}
+
+impl Change for QdiscSet {
+    fn apply(&self, ctx: &mut Context<'_>) -> std::result::Result<After, Failure> {
+        let create = netlink_packet_core::NLM_F_CREATE | netlink_packet_core::NLM_F_REPLACE;
+        let (message, flags) = match &self.netem {
+            Some(spec) => (qdisc::netem(self.link.index, spec), create),
+            None => (qdisc::delete(self.link.index), 0),
+        };
+        let answer = ctx.socket(self.link.netns).map_err(Failure::clean)?.change_raw(&message, flags);
+        answer.map_err(|e| {
+            Failure::clean(match e.errno {
+                libc::ENOENT if self.netem.is_some() => {
+                    Diagnostic::new(Code::NoFeature, "this kernel has no `netem` (CONFIG_NET_SCH_NETEM)")
+                        .help("`netlab doctor` shows what works on this machine")
+                        .kernel(e)
+                }
+                libc::ENOENT | libc::EINVAL if self.netem.is_none() => {
+                    Diagnostic::new(Code::NoSuchEntry, format!("`{}` has no netem", self.dev)).kernel(e)
+                }
+                libc::ENODEV => super::deleted_by_others(self.dev.as_str()).kernel(e),
+                _ => failed(&format!("set the netem of `{}`", self.dev), e),
+            })
+        })?;
+        Ok(After::Nothing)
+    }
+
+    fn touches(&self, _ctx: &mut Context<'_>) -> Result<Vec<Touch>> {
+        Ok(vec![Touch::Link(self.link, Vec::new())])
+    }
+
+    fn needs(&self) -> Vec<&'static str> {
+        vec!["netem"]
+    }
+
+    fn subject(&self) -> Subject {
+        Subject::Link(self.link)
+    }
+
+    fn ip(&self, names: &Names) -> Vec<String> {
+        let tc = names.tool("tc", self.link.netns);
+        let Some(spec) = &self.netem else { return vec![format!("{tc} qdisc del dev {} root", self.dev)] };
+        let mut line = format!("{tc} qdisc replace dev {} root netem", self.dev);
+        let nanos = |time: u64| format!("{time}ns");
+        let percent = |share: f64| format!("{share}%");
+        opt(&mut line, "limit", spec.limit);
+        opt(&mut line, "delay", spec.delay.or(spec.jitter.map(|_| 0)).map(nanos));
+        if let Some(jitter) = spec.jitter {
+            line.push_str(&format!(" {}", nanos(jitter)));
+        }
+        opt(&mut line, "loss", spec.loss.map(percent));
+        opt(&mut line, "duplicate", spec.duplicate.map(percent));
+        opt(&mut line, "corrupt", spec.corrupt.map(percent));
+        opt(&mut line, "reorder", spec.reorder.map(percent));
+        opt(&mut line, "rate", spec.rate.map(|bits| format!("{bits}bit")));
+        vec![line]
+    }
+
+    fn rhai(&self, names: &Names) -> String {
+        let link = format!("{}[{:?}]", names.handle(self.link.netns), self.dev.as_str());
+        match &self.netem {
+            Some(_) => format!("{link}.netem(#{{ … }})"),
+            None => format!("{link}.del_netem()"),
+        }
+    }
+}
