@@ -16,7 +16,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         params: "#{ delay, jitter, loss, duplicate, corrupt, reorder, rate, limit }",
         arity: (1, 1),
         gives: "the link",
-        doc: "Makes the wire that leaves by this link slow or bad, as tc-netem(8) does; said again, it replaces what was said before. The other way is the other end's.\n\n* `delay`, `jitter` - times: `\"10ms\"`, `\"500us\"`, `\"1s\"`\n* `loss`, `duplicate`, `corrupt`, `reorder` - shares in percent: `1`, `0.5`, `\"0.5%\"`; `reorder` needs a `delay`\n* `rate` - bits per second: `\"10mbit\"`, `\"500kbit\"`, or a number\n* `limit` - how many packets wait at most\n\n```rhai\nneeds(\"netem\");\nlet wire = veth(netns(\"a\").port(\"eth0\", \"10.0.0.1/24\"), netns(\"b\").port(\"eth0\", \"10.0.0.2/24\"));\nwire.a.netem(#{ delay: \"20ms\" });\nexpect(get_netns(\"a\").ping(\"10.0.0.2\").rtt >= 20.0);\n```",
+        doc: "Makes the way out by this link slow or bad, as tc-netem(8) does.\n\nSaid again, it replaces what was said before. The way in is the other end's.\n\n* `delay`, `jitter` - times: `\"10ms\"`, `\"500us\"`, `\"1s\"`\n* `loss`, `duplicate`, `corrupt`, `reorder` - shares in percent: `1`, `0.5`, `\"0.5%\"`; `reorder` needs a `delay`\n* `rate` - bits per second: `\"10mbit\"`, `\"500kbit\"`, or a number\n* `limit` - how many packets wait at most\n\n```rhai\nneeds(\"netem\");\nlet wire = veth(netns(\"a\").port(\"eth0\", \"10.0.0.1/24\"), netns(\"b\").port(\"eth0\", \"10.0.0.2/24\"));\nwire.a.netem(#{ delay: \"20ms\" });\nexpect(get_netns(\"a\").ping(\"10.0.0.2\").rtt >= 20.0);\n```",
         form: Form::Call(netem),
     },
     Function {
