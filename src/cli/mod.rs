@@ -11,6 +11,7 @@ pub mod fail;
 pub mod fix;
 pub mod graph;
 mod guest;
+pub mod hands;
 pub mod keeper;
 pub mod labs;
 pub mod list;

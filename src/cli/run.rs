@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use super::hands::Hands;
 use super::out::{self, Paint};
 use super::steps::Steps;
 use super::{ending, place, warn};
@@ -15,7 +16,6 @@ use crate::journal::store::Store;
 use crate::kernel::signal::Stop;
 use crate::kernel::view;
 use crate::lab::open::{NewLab, is_privileged, privileged};
-use crate::lab::permissions::Permissions;
 use crate::lab::{Lab, recover};
 use crate::lint;
 use crate::report::{self, Sources};
@@ -55,18 +55,9 @@ pub struct Args {
     /// Work on this machine itself, or not at all.
     #[arg(long)]
     pub host: bool,
-    /// Do also what cannot be taken back exactly, or would cut off whoever runs this.
-    #[arg(long)]
-    pub force: bool,
-    /// Let the script start no programs.
-    #[arg(long)]
-    pub no_exec: bool,
-    /// Let the script write no files.
-    #[arg(long)]
-    pub no_files: bool,
-    /// Let the script work only in namespaces that it makes.
-    #[arg(long)]
-    pub no_host: bool,
+    /// What the script may do.
+    #[command(flatten)]
+    pub hands: Hands,
     /// Take a warning for a failure.
     #[arg(long)]
     pub deny_warnings: bool,
@@ -131,8 +122,7 @@ fn go(args: &Args, found: Found, name: LabName, script: Script, timeout: Option<
     let begun = Instant::now();
     let new = NewLab { name, file: found.file, script: found.text, args: args.args.clone(), verify: args.verify };
     let mut lab = Lab::create(new, store, stop.clone())?;
-    lab.force = args.force;
-    lab.permissions = Permissions { programs: !args.no_exec, files: !args.no_files, host: !args.no_host };
+    args.hands.tie(&mut lab);
     lab.deadline = timeout.map(|t| begun + t);
     let steps = Steps::new(args.quiet || args.json, args.explain);
     lab.listen(steps.listener());

@@ -5,7 +5,7 @@ use rhai::Dynamic;
 use super::args::Call;
 use super::function::{Form, Function};
 use super::netns::link_of;
-use super::options::Options;
+use super::options::{Options, choice};
 use super::place::{HERE, as_port};
 use super::values::{Cable, Link, Of};
 use crate::diag::{Code, Diagnostic, Result};
@@ -188,11 +188,7 @@ fn macvlan(c: &mut Call<'_>, tap: bool) -> Result<Dynamic> {
     let (link, name, netns) = parent(c)?;
     let port = as_port(c, 0, Place::Netns(netns))?;
     let word = c.text(1)?;
-    let words: Vec<&str> = MacvlanMode::WORDS.iter().map(|(w, _)| *w).collect();
-    let mode = MacvlanMode::WORDS.iter().find(|(w, _)| *w == word).map(|(_, mode)| *mode).ok_or_else(|| {
-        Diagnostic::new(Code::BadOption, format!("there is no macvlan mode `{word}`"))
-            .help(format!("it is one of {}", words.join(", ")))
-    })?;
+    let mode = choice(&word, "macvlan mode", &MacvlanMode::WORDS)?;
     let macs = options.texts("macaddr")?.iter().map(|m| Mac::new(m)).collect::<Result<Vec<_>>>()?;
     options.finish()?;
     if !macs.is_empty() && mode != MacvlanMode::Source {

@@ -8,7 +8,7 @@ use super::args::Call;
 use super::bridge::{parent, value};
 use super::function::{Form, Function};
 use super::netns::link_of;
-use super::options::Options;
+use super::options::{Options, choice};
 use super::place::{HERE, as_port};
 use super::values::Of;
 use crate::diag::{Code, Diagnostic, Result};
@@ -88,15 +88,6 @@ pub(super) const FUNCTIONS: &[Function] = &[
         form: Form::Call(geneve),
     },
 ];
-
-/// One of a closed list of words.
-fn choice<T: Copy>(word: &str, what: &str, words: &[(&str, T)]) -> Result<T> {
-    words.iter().find(|(known, _)| *known == word).map(|(_, value)| *value).ok_or_else(|| {
-        let all: Vec<&str> = words.iter().map(|(known, _)| *known).collect();
-        Diagnostic::new(Code::BadOption, format!("there is no {what} `{word}`"))
-            .help(format!("it is one of {}", all.join(", ")))
-    })
-}
 
 fn ipvlan(c: &mut Call<'_>) -> Result<Dynamic> {
     let (link, name, netns) = parent(c)?;

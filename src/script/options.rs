@@ -159,6 +159,18 @@ impl Options {
     }
 }
 
+/// One of a closed list of words.
+///
+/// # Errors
+/// `NL0118` with the list.
+pub(super) fn choice<T: Copy>(word: &str, what: &str, words: &[(&str, T)]) -> Result<T> {
+    words.iter().find(|(known, _)| *known == word).map(|(_, value)| *value).ok_or_else(|| {
+        let all: Vec<&str> = words.iter().map(|(known, _)| *known).collect();
+        Diagnostic::new(Code::BadOption, format!("there is no {what} `{word}`"))
+            .help(format!("it is one of {}", all.join(", ")))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

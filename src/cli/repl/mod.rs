@@ -24,6 +24,7 @@ use nix::sys::termios::{SetArg, tcgetattr, tcsetattr};
 use self::editor::{Prompt, Read};
 use self::record::Record;
 use self::session::{Leaving, Next, Session};
+use super::hands::Hands;
 use super::out::{self, Paint};
 use super::run::{self, Found};
 use super::steps::Steps;
@@ -34,7 +35,6 @@ use crate::journal::store::Store;
 use crate::kernel::relay::Keys;
 use crate::kernel::signal::{self, Stop};
 use crate::lab::open::{NewLab, is_privileged, privileged};
-use crate::lab::permissions::Permissions;
 use crate::lab::{Lab, Savepoint};
 use crate::report::Sources;
 use crate::sandbox;
@@ -64,18 +64,9 @@ pub struct Args {
     /// Work on this machine itself, or not at all.
     #[arg(long, conflicts_with = "lab")]
     pub host: bool,
-    /// Do also what cannot be taken back exactly, or would cut off whoever runs this.
-    #[arg(long)]
-    pub force: bool,
-    /// Let no programs be started by statements.
-    #[arg(long)]
-    pub no_exec: bool,
-    /// Let statements write no files.
-    #[arg(long)]
-    pub no_files: bool,
-    /// Let statements work only in namespaces that they make.
-    #[arg(long)]
-    pub no_host: bool,
+    /// What the script may do.
+    #[command(flatten)]
+    pub hands: Hands,
     /// What is found in `args`.
     #[arg(last = true)]
     pub args: Vec<String>,
@@ -127,8 +118,7 @@ fn go(args: &Args, found: Option<Found>, name: LabName) -> Result<u8> {
             Lab::create(new, store, stop.clone())?
         }
     };
-    lab.force = args.force;
-    lab.permissions = Permissions { programs: !args.no_exec, files: !args.no_files, host: !args.no_host };
+    args.hands.tie(&mut lab);
     let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     let steps = Steps::new(true, false);
     lab.listen(steps.listener());

@@ -324,7 +324,7 @@ impl MacvlanMode {
 
     /// iproute2's word.
     pub fn word(self) -> &'static str {
-        Self::WORDS.iter().find(|(_, mode)| *mode == self).map_or("bridge", |(word, _)| word)
+        word(&Self::WORDS, self)
     }
 
     fn macvlan(self) -> MacVlanMode {
