@@ -112,9 +112,11 @@ fn completion() {
     // Commands and functions, with what they do.
     terminal.types("check").key("Tab").shows("netlab> checkpoint");
     terminal.key("C-c").types("brid").key("Tab").shows("netlab> bridge(").key("C-c");
-    terminal.key("C-d").shows("roll back (r), keep it as a lab (k), or go on (g)?").types("r").key("Enter");
+    terminal.key("C-d").shows("roll back (r), keep it as a lab (k), save as a script (s FILE), or go on (g)?");
+    terminal.types("s kept.rhai").key("Enter").shows("wrote kept.rhai").types("r").key("Enter");
     terminal.shows("host unchanged").shows("ended with 0");
     assert_eq!(sandbox.sh("ip netns list"), "");
+    assert!(sandbox.sh("cat /mnt/kept.rhai").starts_with("let a = netns(\"made-now\");\nveth("));
 }
 
 #[test]
@@ -154,6 +156,10 @@ fn interrupted_statements() {
     let begun = Instant::now();
     terminal.key("C-c").enters("1 + 2").shows("\n3\n");
     assert!(begun.elapsed() < Duration::from_secs(100), "the ping was waited for");
+    // Links as they change, until Ctrl-C.
+    terminal.types("watch links").key("Enter").shows("a eth0                  up, ");
+    sandbox.sh("ip -n a link set eth0 mtu 1333");
+    terminal.shows("mtu 1333").key("C-c").enters("3 + 2").shows("\n5\n");
     terminal.types("a sleep 1000").key("Enter");
     std::thread::sleep(Duration::from_millis(300));
     terminal.key("C-c").enters("2 + 2").shows("\n4\n");

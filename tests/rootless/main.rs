@@ -180,6 +180,26 @@ fn a_shell_says_where_it_is() {
 }
 
 /// As root it is asked for, and what is on the machine is left alone.
+/// The prompt is in a sandbox of its own, which goes with it or stays as a lab.
+#[test]
+fn a_prompt() {
+    let Some(machine) = Machine::new() else { return };
+    let user = machine.user(1001);
+    let before = machine.left();
+    user.write(
+        "lines",
+        "let a = netns(\"a\"); let b = netns(\"b\");\nveth(a.port(\"10.0.0.1/24\"), b.port(\"10.0.0.2/24\"));\na ping b\n",
+    );
+    let run = user.sh("netlab repl <lines").ends_with(0);
+    assert!(run.stdout.starts_with("ok: ") && run.stdout.ends_with("host unchanged\n"), "{run}");
+    machine.assert_left(&before, "a prompt that was left");
+    user.sh("(cat lines; echo exit keep) | netlab repl").ends_with(0);
+    let run = user.sh("echo a ping b | netlab repl --lab repl").ends_with(0);
+    assert!(run.stdout.starts_with("ok: "), "{run}");
+    user.netlab("down repl").ends_with(0);
+    machine.assert_left(&before, "a prompt that was kept, and down");
+}
+
 #[test]
 fn root_has_sandboxes_too() {
     let Some(machine) = Machine::new() else { return };

@@ -132,6 +132,7 @@ impl Validator for Help {
 
 const BLUE: &str = "\x1b[34m";
 const GREEN: &str = "\x1b[32m";
+const BOLD: &str = "\x1b[1;36m";
 const GREY: &str = "\x1b[90m";
 const OFF: &str = "\x1b[0m";
 
@@ -142,11 +143,11 @@ const KEYWORDS: [&str; 22] = [
 ];
 
 impl Highlighter for Help {
-    fn highlight<'l>(&self, line: &'l str, _: usize) -> Cow<'l, str> {
+    fn highlight<'l>(&self, line: &'l str, pos: usize) -> Cow<'l, str> {
         if std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty()) {
             return line.into();
         }
-        coloured(line).into()
+        coloured(line, pair_at(line, pos)).into()
     }
 
     fn highlight_hint<'h>(&self, hint: &'h str) -> Cow<'h, str> {
@@ -158,8 +159,8 @@ impl Highlighter for Help {
     }
 }
 
-/// A line with texts, words of the language and comments in colours; its characters stay what they are.
-fn coloured(line: &str) -> String {
+/// A line with texts, words of the language, comments and a pair of brackets in colours; its characters stay what they are.
+fn coloured(line: &str, pair: Option<(usize, usize)>) -> String {
     let mut out = String::with_capacity(line.len() * 2);
     let mut rest = line;
     while let Some(c) = rest.chars().next() {
@@ -171,7 +172,9 @@ fn coloured(line: &str) -> String {
             let length = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
             (length, if KEYWORDS.contains(&&rest[..length]) { BLUE } else { "" })
         } else {
-            (c.len_utf8(), "")
+            let at = line.len() - rest.len();
+            let is_one = pair.is_some_and(|(open, close)| at == open || at == close);
+            (c.len_utf8(), if is_one { BOLD } else { "" })
         };
         let (word, tail) = rest.split_at(length);
         if colour.is_empty() {
@@ -182,6 +185,32 @@ fn coloured(line: &str) -> String {
         rest = tail;
     }
     out
+}
+
+/// The brackets that belong together where the cursor stands on one, or behind it.
+fn pair_at(line: &str, pos: usize) -> Option<(usize, usize)> {
+    let mut open = Vec::new();
+    let mut rest = line;
+    while let Some(c) = rest.chars().next() {
+        let at = line.len() - rest.len();
+        let length = match c {
+            '"' | '`' => quoted(rest, c),
+            _ if rest.starts_with("//") => rest.find('\n').unwrap_or(rest.len()),
+            _ => c.len_utf8(),
+        };
+        match c {
+            '(' | '[' | '{' => open.push(at),
+            ')' | ']' | '}' => {
+                let from = open.pop()?;
+                if [from, at].iter().any(|one| *one == pos || one + 1 == pos) {
+                    return Some((from, at));
+                }
+            }
+            _ => {}
+        }
+        rest = &rest[length..];
+    }
+    None
 }
 
 /// The length of a text with its quotes.
@@ -206,9 +235,14 @@ mod tests {
     fn colours_change_no_character() {
         for line in ["let a = netns(\"ns1\"); // one", "`${x}`", "\"open", "é = \"ü\"", "a\nb // c\nd", "\"a\\\"b\" if"]
         {
-            let bare = [BLUE, GREEN, GREY, OFF].iter().fold(coloured(line), |text, colour| text.replace(colour, ""));
+            let bare = coloured(line, Some((0, 1)));
+            let bare = [BLUE, GREEN, GREY, BOLD, OFF].iter().fold(bare, |text, colour| text.replace(colour, ""));
             assert_eq!(bare, line);
         }
-        assert_eq!(coloured("let x"), format!("{BLUE}let{OFF} x"));
+        assert_eq!(coloured("let x", None), format!("{BLUE}let{OFF} x"));
+        // The cursor stands behind the last one.
+        assert_eq!(pair_at("f(g(1), \")\")", 12), Some((1, 11)));
+        assert_eq!(pair_at("f(g(1), \")\")", 4), Some((3, 5)));
+        assert_eq!((pair_at("f(x", 2), pair_at("f)", 2), pair_at("ab", 1)), (None, None, None));
     }
 }

@@ -186,7 +186,7 @@ fn typed(session: Session, name: &LabName, is_up: bool, begun: Savepoint) -> Res
             Leaving::Keep => true,
             Leaving::RollBack => false,
             Leaving::Ask if is_gone || !session.borrow_mut().stands() => is_up && !is_gone,
-            Leaving::Ask => match ask(&mut prompt, is_up)? {
+            Leaving::Ask => match ask(&mut prompt, &session, is_up)? {
                 Some(keep) => keep,
                 None => continue,
             },
@@ -198,19 +198,24 @@ fn typed(session: Session, name: &LabName, is_up: bool, begun: Savepoint) -> Res
 }
 
 /// Asks what is to become of it; nothing if the session goes on.
-fn ask(prompt: &mut Prompt, is_up: bool) -> Result<Option<bool>> {
+fn ask(prompt: &mut Prompt, session: &RefCell<Session>, is_up: bool) -> Result<Option<bool>> {
     let keep = if is_up { "keep what was changed" } else { "keep it as a lab" };
     loop {
-        let answer = match prompt.read(&format!("roll back (r), {keep} (k), or go on (g)? "))? {
-            Read::Line(answer) => answer,
-            Read::Dropped => return Ok(None),
-            Read::End => return Ok(Some(false)),
-        };
+        let answer =
+            match prompt.read(&format!("roll back (r), {keep} (k), save as a script (s FILE), or go on (g)? "))? {
+                Read::Line(answer) => answer,
+                Read::Dropped => return Ok(None),
+                Read::End => return Ok(Some(false)),
+            };
+        if let Some(file) = answer.trim().strip_prefix("s ").or(answer.trim().strip_prefix("save ")) {
+            session.borrow_mut().take(&format!("save {}", file.trim()));
+            continue;
+        }
         match answer.trim() {
             "r" | "roll back" | "rollback" => return Ok(Some(false)),
             "k" | "keep" => return Ok(Some(true)),
             "g" | "go on" => return Ok(None),
-            _ => out::line("r, k or g; `save FILE` writes it down as a script first"),
+            _ => out::line("r, k, g, or s and the name of a file"),
         }
     }
 }
