@@ -266,7 +266,9 @@ fn explained_recorded_and_shown() {
         &sandbox,
         "",
         &format!(
-            "{TWO}explain a[\"eth0\"].addr(\"10.0.0.9/24\")
+            "{TWO}let plus = \"10.0.0.9/24\";
+fn give(link, addr) {{ link.addr(addr) }}
+explain give(a[\"eth0\"], plus)
 a sh -c \"ip -br -4 addr show eth0 | tr -s ' ' | cut -d' ' -f3\"
 show as ip
 a[\"eth0\"].mtu(1400);
@@ -274,6 +276,8 @@ show as nothing
 import \"tools\" as tools;
 record notes.md
 tools::double(4)
+a sh -c 'echo out; echo err >&2'
+?vethx
 record off
 pingall
 why a b
@@ -290,6 +294,8 @@ why a nowhere
 10.0.0.1/24
 ip -n a link set eth0 mtu 1400
 8
+out
+err
 the recording has ended
 ok: 2 pairs
 a → 10.0.0.2 (b): yes
@@ -298,9 +304,10 @@ a → 10.0.0.2 (b): yes
     assert!(run.stdout.contains("NL0112  No destination"), "{run}");
     assert_eq!(
         run.stderr,
-        "error[NL0108]: there is no namespace `nowhere`\n  help: there are a, b\nerror[NL0210]: there is no function `vethh`\n  \
+        "error[NL0210]: there is no function `vethx`\n  help: did you mean `veth`?\nerror[NL0108]: there is no namespace `nowhere`\n  help: there are a, b\nerror[NL0210]: there is no function `vethh`\n  \
          help: did you mean `veth`?\n"
     );
     let notes = sandbox.sh("cat /mnt/notes.md");
+    assert!(notes.contains("```text\nout\nerr\n```") && notes.contains("there is no function `vethx`"), "{notes}");
     assert!(notes.contains("```rhai\ntools::double(4)\n```\n\n```text\n8\n```\n"), "{notes}");
 }

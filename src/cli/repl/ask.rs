@@ -1,6 +1,12 @@
 //! What is asked at the prompt and changes nothing, and programs that are started in a namespace.
 
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::AsRawFd;
 use std::process::Command;
+
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use rhai::Dynamic;
 
 use super::session::{Session, usage};
 use super::values;
@@ -75,7 +81,24 @@ impl Session {
             [word] if word == "sh" => command.args(["shell", &name]),
             _ => command.args(["exec", &name, "--"]).args(words),
         };
-        let ended = command.status();
+        let may = self.live.with_lab(|lab| lab.permissions.programs)?;
+        if !may {
+            return Err(Diagnostic::new(Code::Forbidden, "programs are not allowed here: --no-exec"));
+        }
+        // What is recorded is printed by us, and so no terminal for the program.
+        let ended = if self.record.is_on() {
+            command.output().map(|output| {
+                for bytes in [output.stdout, output.stderr] {
+                    let text = String::from_utf8_lossy(&bytes);
+                    if !text.is_empty() {
+                        self.record.say(text.trim_end());
+                    }
+                }
+                output.status
+            })
+        } else {
+            command.status()
+        };
         self.live.stop().reset();
         match ended {
             Ok(status) => self.failed = !status.success(),
@@ -95,24 +118,27 @@ impl Session {
             return Err(usage("say what: explain veth(\"a\", \"b\")"));
         }
         let mut script = String::new();
-        for (name, of) in self.live.variables() {
-            let value = self.live.value(&name).filter(|_| matches!(of, Some(Of::Netns | Of::Link)) && name != "host");
-            if let Some(handle) = value.and_then(|value| self.live.handle(&value)) {
-                script.push_str(&format!("let {name} = {handle}; "));
+        for (name, _) in self.live.variables() {
+            let value = self.live.value(&name).filter(|_| name != "host" && name != "args");
+            if let Some(text) = value.and_then(|value| self.live.handle(&value).or_else(|| literal(&value))) {
+                script.push_str(&format!("let {name} = {text}; "));
             }
         }
+        for function in self.functions() {
+            script.push_str(&function);
+            script.push(' ');
+        }
         script.push_str(statement);
-        let file = std::env::temp_dir().join(format!("netlab-explain-{}.rhai", std::process::id()));
-        let plan = || {
-            std::fs::write(&file, &script)?;
-            let output = Command::new("/proc/self/exe").arg("plan").arg(&file).output();
-            std::fs::remove_file(&file)?;
-            output
-        };
-        let output = plan()
-            .map_err(|e| crate::action::failed("plan it", KernelError::from_io(file.display().to_string(), &e)))?;
+        let failed = |e: &std::io::Error| crate::action::failed("plan it", KernelError::from_io("memfd_create", e));
+        // A file without a name: nobody can put another in its place.
+        let mut file = File::from(memfd_create(c"statement", MFdFlags::empty()).map_err(|e| failed(&e.into()))?);
+        let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+        let output = file
+            .write_all(script.as_bytes())
+            .and_then(|()| Command::new("/proc/self/exe").arg("plan").arg(&path).output())
+            .map_err(|e| failed(&e))?;
         self.failed = !output.status.success();
-        let clean = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace(&file.display().to_string(), "<statement>");
+        let clean = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace(&path, "<statement>");
         let text = clean(&output.stdout);
         // Of the last lines only what matters here: the number of steps is seen.
         let told: Vec<&str> =
@@ -192,4 +218,12 @@ impl Session {
         self.record.say(&texts.join("\n\n"));
         Ok(())
     }
+}
+
+/// A plain value as a script writes it.
+fn literal(value: &Dynamic) -> Option<String> {
+    if let Ok(text) = value.clone().into_string() {
+        return Some(format!("{text:?}"));
+    }
+    (value.is_int() || value.is_bool()).then(|| value.to_string())
 }

@@ -33,6 +33,17 @@ impl Record {
         self.keep(text);
     }
 
+    /// The same where the terminal shows it otherwise.
+    pub(super) fn note_as(&self, shown: &str, kept: &str) {
+        out::note(shown);
+        self.keep(kept);
+    }
+
+    /// Whether something is recorded.
+    pub(super) fn is_on(&self) -> bool {
+        self.0.borrow().is_some()
+    }
+
     fn keep(&self, text: &str) {
         if let Some(tape) = self.0.borrow_mut().as_mut() {
             tape.printed.push_str(text);

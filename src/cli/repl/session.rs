@@ -89,11 +89,12 @@ impl Session {
             Line::Command(word, rest) => self.command(word, &rest),
             Line::There(place, words) => self.there(&place, &words).map(|()| Next::Go),
         };
-        self.record.done(text);
-        next.unwrap_or_else(|error| {
+        let next = next.unwrap_or_else(|error| {
             self.tell(&error.into(), &Sources::default());
             Next::Go
-        })
+        });
+        self.record.done(text);
+        next
     }
 
     /// How a line is meant.
@@ -170,7 +171,8 @@ impl Session {
     pub(super) fn tell(&mut self, trace: &Trace, sources: &Sources) {
         self.failed = true;
         let color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-        self.record.note(report::text(trace, sources, color, 110).trim_end());
+        let text = |color| report::text(trace, sources, color, 110).trim_end().to_owned();
+        self.record.note_as(&text(color), &text(false));
     }
 
     fn command(&mut self, word: Word, rest: &str) -> Result<Next> {
@@ -331,6 +333,11 @@ impl Session {
             text.push_str(if ends { "\n" } else { ";\n" });
         }
         text
+    }
+
+    /// The functions that were written here and stand, as they were typed.
+    pub(super) fn functions(&self) -> Vec<String> {
+        self.done.iter().map(|done| done.text.clone()).filter(|text| text.starts_with("fn ")).collect()
     }
 
     /// Whether something of this session is there that leaving would take away.
