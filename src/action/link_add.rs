@@ -154,7 +154,10 @@ impl Change for LinkAdd {
     }
 
     fn needs(&self) -> Vec<&'static str> {
-        let mut needs = vec![self.kind.name()];
+        let mut needs = vec![match self.kind.name() {
+            "gretap" => "gre",
+            kind => kind,
+        }];
         if let LinkKind::Bridge(options) = &self.kind {
             needs.extend(port::needs(options));
         }

@@ -90,8 +90,10 @@ impl Lab {
             }
             change.set.master = Some(bridge.key().index);
             change.master_name = Some(bridge.name().to_owned());
+            // What joins a routing domain keeps its addresses.
+            let takes_frames = bridge.kind != "vrf";
             let addrs = state::addr::read(self.context_socket(key.netns)?, Some(key.index), &Default::default());
-            if let Some(addr) = addrs.unwrap_or_default().iter().find(|a| a.scope == "global") {
+            if let Some(addr) = addrs.unwrap_or_default().iter().find(|a| takes_frames && a.scope == "global") {
                 return Err(Diagnostic::new(
                     Code::AddressOnPort,
                     format!(

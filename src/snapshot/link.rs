@@ -40,6 +40,8 @@ pub(super) const INFO_DATA: u16 = 2;
 const INFO_SLAVE_KIND: u16 = 4;
 const INFO_SLAVE_DATA: u16 = 5;
 /// Inside `IFLA_AF_SPEC`, and in there.
+const AF_INET: u16 = 2;
+const INET_CONF: u16 = 1;
 const AF_INET6: u16 = 10;
 const INET6_TOKEN: u16 = 7;
 
@@ -290,8 +292,18 @@ fn has_own_state(port: &Raw, links: &[Raw]) -> bool {
 const ETHERNET_MTU: u32 = 1500;
 
 fn token(link: &Raw) -> Option<Vec<u8>> {
-    let inet6 = link.get(AF_SPEC)?.inside().into_iter().find(|a| a.kind == AF_INET6)?;
-    inet6.inside().into_iter().find(|a| a.kind == INET6_TOKEN).map(|a| a.value)
+    of_family(link, AF_INET6, INET6_TOKEN)
+}
+
+/// All of a link's settings under net/ipv4/conf, as the kernel keeps them (`ipv4_devconf`): links of which this is the same
+/// have the same.
+pub fn ipv4_conf(link: &Raw) -> Option<Vec<u8>> {
+    of_family(link, AF_INET, INET_CONF)
+}
+
+fn of_family(link: &Raw, family: u16, kind: u16) -> Option<Vec<u8>> {
+    let of_family = link.get(AF_SPEC)?.inside().into_iter().find(|a| a.kind == family)?;
+    of_family.inside().into_iter().find(|a| a.kind == kind).map(|a| a.value)
 }
 
 /// The kind of a link with its options, and its options as a port.

@@ -109,7 +109,8 @@ fn within(kernel: &mut Kernel, scope: &Scope, links: &[Raw], grows: bool) -> Res
             if scope.tables.contains(&Table::Links) { scope.links.iter().copied().collect() } else { Vec::new() };
         let others: Vec<_> = scope.settings.iter().cloned().collect();
         let fd = kernel.fd(scope.netns).ok_or_else(gone)?;
-        let settings = setting::read(fd, &indexes, &others, &link::names(links))?;
+        let alike = links.iter().filter_map(|l| Some((link::index(l), link::ipv4_conf(l)?))).collect();
+        let settings = setting::read(fd, &indexes, &others, &link::names(links), &alike)?;
         groups.extend(settings.into_iter().map(|(of, items)| (Group::Settings(of), items)));
     }
     if scope.tables.contains(&Table::Links) {

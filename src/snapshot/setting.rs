@@ -9,8 +9,10 @@ use super::group::{Item, Of};
 use crate::diag::KernelError;
 use crate::kernel::{netns, sysctl};
 
+const IPV4_CONF: &str = "ipv4/conf";
+
 /// The folders that hold one folder per link.
-const PER_LINK: [&str; 4] = ["ipv4/conf", "ipv4/neigh", "ipv6/conf", "ipv6/neigh"];
+const PER_LINK: [&str; 4] = [IPV4_CONF, "ipv4/neigh", "ipv6/conf", "ipv6/neigh"];
 
 /// Settings that cannot be read or written, or that say of themselves what others say.
 const SKIPPED: [&str; 3] = ["stable_secret", "mc_forwarding", "tcp_fastopen_key"];
@@ -56,7 +58,8 @@ pub fn path(of: Of, name: &str, names: &LinkNames) -> Option<PathBuf> {
     Some(root.join("net").join(folder).join(middle).join(leaf))
 }
 
-/// Reads all settings of some links and some others, with one thread for all.
+/// Reads all settings of some links and some others. Links that are `alike` have the same under `ipv4/conf`, and only those
+/// of one are read: each file costs some microseconds, and a machine with hundreds of links has tens of thousands of them.
 ///
 /// # Errors
 /// Those of setns(2).
@@ -65,14 +68,17 @@ pub fn read(
     links: &[u32],
     others: &[(Of, String)],
     names: &LinkNames,
+    alike: &BTreeMap<u32, Vec<u8>>,
 ) -> Result<BTreeMap<Of, Vec<Item>>, KernelError> {
-    // Each file costs some microseconds, and a machine with hundreds of links has tens of thousands of them.
     const MANY: usize = 32;
     if links.len() > MANY {
         let (some, rest) = links.split_at(links.len() / 2);
         let (first, second) = std::thread::scope(|scope| {
-            let other = scope.spawn(|| read(fd, some, &[], names));
-            (read(fd, rest, others, names), other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            let other = scope.spawn(|| read(fd, some, &[], names, alike));
+            (
+                read(fd, rest, others, names, alike),
+                other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            )
         });
         let mut groups = first?;
         groups.extend(second?);
@@ -84,8 +90,15 @@ pub fn read(
             let root = Path::new(sysctl::ROOT).join("net").join(folder);
             // What one link of a folder has, all have.
             let mut leaves = Vec::new();
+            let mut seen: BTreeMap<&[u8], Vec<Item>> = BTreeMap::new();
             for (index, name) in links.iter().filter_map(|index| Some((index, names.get(index)?))) {
                 let items = groups.entry(Of::Link(*index)).or_default();
+                let likeness = alike.get(index).filter(|_| folder == IPV4_CONF);
+                if let Some(same) = likeness.and_then(|likeness| seen.get(likeness.as_slice())) {
+                    items.extend_from_slice(same);
+                    continue;
+                }
+                let before = items.len();
                 let Ok(folder_of_link) = sysctl::Folder::open(&root.join(name)) else { continue };
                 if leaves.is_empty() {
                     leaves = folder_of_link.leaves();
@@ -95,6 +108,9 @@ pub fn read(
                     if let Some(value) = folder_of_link.read(leaf) {
                         items.push(Item::named(format!("{folder}/{leaf}"), value));
                     }
+                }
+                if let Some(likeness) = likeness {
+                    seen.insert(likeness, items[before..].to_vec());
                 }
             }
         }
