@@ -304,6 +304,11 @@ pub enum Code {
     /// A warning: a bridge with ports that is down.
     BridgeDown = 707,
 
+    /// A file that is no proper exercise.
+    BadExercise = 801,
+    /// No such exercise, or none that has been started.
+    NoSuchExercise = 802,
+
     /// A bug in netlab itself.
     Internal = 901,
 }
@@ -324,7 +329,9 @@ impl Code {
             | Code::Usage
             | Code::NoScript
             | Code::LabExists
-            | Code::NoSuchLab => 2,
+            | Code::NoSuchLab
+            | Code::BadExercise
+            | Code::NoSuchExercise => 2,
             Code::NotPermitted | Code::NoFeature | Code::Environment => 3,
             Code::Stuck => 4,
             Code::Timeout => 124,

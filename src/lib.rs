@@ -5,6 +5,7 @@ pub mod cli;
 pub mod container;
 pub mod dhcp;
 pub mod diag;
+pub mod exercise;
 pub mod graph;
 pub mod journal;
 pub mod kernel;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The layers from the bottom up. A file imports from its own layer and from those before it.
-const LAYERS: [&str; 17] = [
+const LAYERS: [&str; 18] = [
     "diag",
     "types",
     "kernel",
@@ -20,6 +20,7 @@ const LAYERS: [&str; 17] = [
     "why",
     "graph",
     "script",
+    "exercise",
     "report",
     "cli",
 ];

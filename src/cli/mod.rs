@@ -7,6 +7,7 @@ pub mod doctor;
 pub mod down;
 pub mod ending;
 pub mod exec;
+pub mod exercise;
 pub mod fail;
 pub mod fix;
 pub mod graph;
@@ -34,6 +35,7 @@ pub mod why;
 use clap::{Parser, Subcommand};
 
 use crate::diag::{Code, Diagnostic, Result};
+use crate::exercise::worker;
 use crate::kernel::process;
 
 /// Linux network labs as programs that either finish or leave the machine as they found it.
@@ -76,6 +78,8 @@ enum Command {
     Graph(graph::Args),
     /// Say what stops traffic between two namespaces, and how to mend it.
     Why(why::Args),
+    /// Learn by exercises on a live network; write and grade them.
+    Exercise(exercise::Args),
     /// Write down what the machine's network holds, for `diff`.
     Snapshot(snapshot::Args),
     /// Say what differs in the machine's network between two moments.
@@ -93,6 +97,9 @@ pub fn main() -> u8 {
     // No subcommand of the definition: nobody types it, and completions and the help would show it.
     if let Some(args) = keeper::asked() {
         return settle(keeper::run(args), false, false);
+    }
+    if worker::asked() {
+        return settle(worker::work(), false, false);
     }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -157,6 +164,7 @@ impl Command {
             Command::Show(args) => show::run(args),
             Command::Graph(args) => graph::run(args),
             Command::Why(args) => why::run(args),
+            Command::Exercise(args) => exercise::run(args),
             Command::Snapshot(args) => snapshot::run(args),
             Command::Diff(args) => diff::run(args),
             Command::Doctor(args) => doctor::run(args),
@@ -176,6 +184,7 @@ impl Command {
             Command::Show(args) => args.json,
             Command::Graph(args) => args.format == graph::Format::Json,
             Command::Why(args) => args.json,
+            Command::Exercise(args) => args.json(),
             Command::Diff(args) => args.json,
             Command::Doctor(args) => args.json,
             Command::Docs(args) => args.json,

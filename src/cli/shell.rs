@@ -50,7 +50,10 @@ pub fn run(args: Args) -> Result<u8> {
 }
 
 /// Becomes the shell, in a namespace of the machine that this process is in.
-fn open(name: &str, sandbox: Option<&LabName>) -> Result<u8> {
+///
+/// # Errors
+/// `NL0108`, `NL0120` if it cannot be started.
+pub(super) fn open(name: &str, sandbox: Option<&LabName>) -> Result<u8> {
     let shell = std::env::var_os("SHELL").filter(|s| Path::new(s).is_file()).unwrap_or_else(|| "/bin/sh".into());
     let (mut command, startup) = command(&shell);
     // One that is started in the shell of a sandbox is still there.

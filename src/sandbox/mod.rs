@@ -225,6 +225,18 @@ impl Claim {
         self.sandbox.as_ref().ok_or_else(|| Diagnostic::new(Code::Internal, "a sandbox that was made is not there"))
     }
 
+    /// Ends the sandbox with all that is in it.
+    ///
+    /// # Errors
+    /// `NL0402` if the keeper cannot be ended.
+    pub fn end(self) -> Result<()> {
+        if let Some(sandbox) = &self.sandbox {
+            sandbox.end()?;
+        }
+        self.entry.remove(&self.folder.path);
+        Ok(())
+    }
+
     /// Gives the name back. If nothing is inside any more, the sandbox ends.
     ///
     /// # Errors

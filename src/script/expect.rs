@@ -4,6 +4,8 @@ use rhai::{Dynamic, Map};
 
 use super::args::Call;
 use super::function::{Form, Function};
+use super::raise::wrong;
+use super::session::Session;
 use super::values::{Of, kind};
 use crate::container::engine::Engine;
 use crate::diag::{Code, Diagnostic, Result};
@@ -68,46 +70,60 @@ pub(super) const FUNCTIONS: &[Function] = &[
 fn expect(c: &mut Call<'_>) -> Result<Dynamic> {
     let text = if c.has(1) { Some(c.text(1)?) } else { None };
     let given = c.args[0].clone();
-    if let Ok(holds) = given.as_bool() {
-        let what = text.map_or_else(
-            || "this was expected to hold, but it is false".to_owned(),
-            |text| format!("expected: {text}; but it is false"),
-        );
-        return if holds { Ok(Dynamic::UNIT) } else { Err(Diagnostic::new(Code::ExpectFailed, what)) };
-    }
-    let Some(probe) = given.read_lock::<Map>().map(|m| m.clone()) else {
-        return Err(Diagnostic::new(
-            Code::WrongArguments,
-            format!("`expect` takes a probe or a bool, this is {}", kind(&given)),
-        )
-        .help("compare it with something: expect(x == 1)"));
+    let Some(verdict) = judge(c.session, &given) else {
+        let is = if given.is_map() { "a map without an `ok`" } else { kind(&given) };
+        return Err(wrong(format!("`expect` takes a probe or a bool, this is {is}"))
+            .help("compare it with something: expect(x == 1)"));
     };
-    let Some(ok) = probe.get("ok").and_then(|ok| ok.as_bool().ok()) else {
-        return Err(Diagnostic::new(
-            Code::WrongArguments,
-            "`expect` takes a probe or a bool, this is a map without an `ok`",
-        ));
-    };
-    if ok {
+    if verdict.holds {
         return Ok(Dynamic::UNIT);
     }
-    let why = probe.get("why").map(ToString::to_string).unwrap_or_default();
-    let message = match (text, why.is_empty()) {
-        (Some(text), true) => format!("expected: {text}"),
-        (Some(text), false) => format!("expected: {text}; but {why}"),
-        (None, true) => "the probe failed".into(),
-        (None, false) => why,
+    let message = match (text, verdict.why) {
+        (Some(text), _) if given.is_bool() => format!("expected: {text}; but it is false"),
+        (None, _) if given.is_bool() => "this was expected to hold, but it is false".to_owned(),
+        (Some(text), None) => format!("expected: {text}"),
+        (Some(text), Some(why)) => format!("expected: {text}; but {why}"),
+        (None, None) => "the probe failed".into(),
+        (None, Some(why)) => why,
     };
-    match super::why::explain(c, &probe) {
-        Some(found) => {
-            let error = Diagnostic::new(Code::ExpectFailed, format!("{message}, since {}", told::sentence(&found)));
-            Err(match told::help(&found) {
-                Some(help) => error.help(help),
-                None => error,
-            })
-        }
-        None => Err(Diagnostic::new(Code::ExpectFailed, message)),
+    let error = Diagnostic::new(Code::ExpectFailed, message);
+    Err(match verdict.help {
+        Some(help) => error.help(help),
+        None => error,
+    })
+}
+
+/// Whether something holds that may not.
+pub(super) struct Verdict {
+    pub(super) holds: bool,
+    /// Why not.
+    pub(super) why: Option<String>,
+    /// What would mend it.
+    pub(super) help: Option<String>,
+}
+
+/// Judges a bool or a probe; of a failed ping the cause is looked for. `None` for what is neither.
+pub(super) fn judge(session: &mut Session, given: &Dynamic) -> Option<Verdict> {
+    let plain = |holds| Verdict { holds, why: None, help: None };
+    if let Ok(holds) = given.as_bool() {
+        return Some(plain(holds));
     }
+    let probe = given.read_lock::<Map>().map(|m| m.clone())?;
+    if probe.get("ok")?.as_bool().ok()? {
+        return Some(plain(true));
+    }
+    let why = probe.get("why").map(ToString::to_string).filter(|why| !why.is_empty());
+    Some(match super::why::explain(session, &probe) {
+        Some(found) => {
+            let why = why.unwrap_or_else(|| "the probe failed".into());
+            Verdict {
+                holds: false,
+                why: Some(format!("{why}, since {}", told::sentence(&found))),
+                help: told::help(&found),
+            }
+        }
+        None => Verdict { why, ..plain(false) },
+    })
 }
 
 /// `!probe`: that it fails, from a place that is alive.
@@ -128,16 +144,24 @@ pub(super) fn negate(mut probe: Map) -> Map {
 
 /// The error for a feature that this kernel lacks, or that is none.
 pub(super) fn need(name: &str) -> Result<()> {
-    if let Some(feature) = feature::has(name) {
-        return feature.require();
+    known(name)?;
+    match name {
+        "docker" => Engine::find()?.ping(),
+        "nspawn" => nspawn::require(),
+        name => feature::has(name).map_or(Ok(()), |feature| feature.require()),
     }
-    if name == "docker" {
-        return Engine::find()?.ping();
+}
+
+/// What a script can need that is no feature of the kernel.
+const SERVICES: [&str; 2] = ["docker", "nspawn"];
+
+/// The error for a feature that is none.
+pub(super) fn known(name: &str) -> Result<()> {
+    let mut names = feature::names().chain(SERVICES);
+    if names.any(|known| known == name) {
+        return Ok(());
     }
-    if name == "nspawn" {
-        return nspawn::require();
-    }
-    let names: Vec<&str> = feature::names().chain(["docker", "nspawn"]).collect();
+    let names: Vec<&str> = feature::names().chain(SERVICES).collect();
     let error = Diagnostic::new(Code::BadOption, format!("there is no feature `{name}`"));
     Err(match crate::diag::nearest(name, names.iter().copied()) {
         Some(near) => error.help(format!("did you mean \"{near}\"?")),

@@ -88,6 +88,7 @@ pub fn all() -> impl Iterator<Item = &'static Function> {
         super::expect::FUNCTIONS,
         super::subnet::FUNCTIONS,
         super::topology::FUNCTIONS,
+        super::exercise::FUNCTIONS,
     ]
     .into_iter()
     .flatten()

@@ -22,10 +22,10 @@ use crate::lab::objects::HOST;
 
 /// A script that has been understood and checked; nothing has been touched.
 pub struct Script {
-    engine: Engine,
-    ast: AST,
-    file: String,
-    session: Shared,
+    pub(super) engine: Engine,
+    pub(super) ast: AST,
+    pub(super) file: String,
+    pub(super) session: Shared,
     folder: Rc<Folder>,
     args: Vec<String>,
 }
@@ -54,6 +54,20 @@ impl Script {
 
     /// Runs it on a lab, which comes back in any case.
     pub fn run(mut self, lab: Lab, stop: &Stop, deadline: Option<Instant>) -> (Lab, Result<(), Trace>) {
+        let done = self.on_lab(lab, stop, deadline, Self::evaluate);
+        // The process ends soon, and to take an engine apart costs as much as to build it.
+        std::mem::forget(self);
+        done
+    }
+
+    /// Has `f` work while a lab is the script's, which comes back in any case.
+    pub(super) fn on_lab<T>(
+        &mut self,
+        lab: Lab,
+        stop: &Stop,
+        deadline: Option<Instant>,
+        f: impl FnOnce(&Self) -> Result<T, Box<EvalAltResult>>,
+    ) -> (Lab, Result<T, Trace>) {
         let flag = stop.flag();
         self.engine.on_progress(move |_| {
             let asked =
@@ -61,7 +75,7 @@ impl Script {
             asked.then_some(Dynamic::UNIT)
         });
         self.session.borrow_mut().lab = Some(lab);
-        let result = self.evaluate();
+        let result = self.guarded(f);
         let mut session = self.session.borrow_mut();
         session.servers.clear();
         let result = result.map_err(|error| match (&*error, session.lab.as_ref().map(Lab::may_go_on)) {
@@ -84,7 +98,7 @@ impl Script {
         });
         let spilled = session.unknowns.as_ref().and_then(Unknowns::spilled);
         let mut lab = session.lab.take();
-        if let (Some(line), Some(lab), Ok(())) = (spilled, &mut lab, &result) {
+        if let (Some(line), Some(lab), Ok(_)) = (spilled, &mut lab, &result) {
             // The language looks into texts by itself, so nobody knows what was decided by this one.
             let site = Site { file: self.file.clone(), line, column: 1 };
             lab.plan_note(
@@ -92,9 +106,6 @@ impl Script {
                 "what only a run can tell is in a text here; what follows from that text is a guess".into(),
             );
         }
-        drop(session);
-        // The process ends soon, and to take an engine apart costs as much as to build it.
-        std::mem::forget(self);
         match lab {
             Some(lab) => (lab, result),
             // It was put there above, and nothing takes it.
@@ -127,12 +138,20 @@ impl Script {
         self.run(lab, stop, deadline)
     }
 
-    fn evaluate(&self) -> Result<(), Box<EvalAltResult>> {
+    /// Runs the file's own statements.
+    pub(super) fn evaluate(&self) -> Result<(), Box<EvalAltResult>> {
         let mut scope = scope(&self.args);
-        let run = || self.engine.eval_ast_with_scope::<Dynamic>(&mut scope, &self.ast);
-        match std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)) {
-            Ok(result) => result.map(|_| ()),
-            // The rollback must run all the same; the panic's own words have been printed already.
+        self.engine.eval_ast_with_scope::<Dynamic>(&mut scope, &self.ast).map(|_| ())
+    }
+
+    /// Calls `f`; a panic in it is an error of the script, since the rollback must run all the same.
+    pub(super) fn guarded<T>(
+        &self,
+        f: impl FnOnce(&Self) -> Result<T, Box<EvalAltResult>>,
+    ) -> Result<T, Box<EvalAltResult>> {
+        match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| f(self))) {
+            Ok(result) => result,
+            // The panic's own words have been printed already.
             Err(_) => {
                 let bug = Diagnostic::new(Code::Internal, "netlab has a bug: it panicked while it ran this script");
                 let here = Site { file: self.file.clone(), line: 0, column: 0 };
@@ -150,7 +169,7 @@ pub(super) fn scope(args: &[String]) -> Scope<'static> {
 }
 
 /// Whether a script was ended from outside, however deep in calls.
-fn is_ended(error: &EvalAltResult) -> bool {
+pub(super) fn is_ended(error: &EvalAltResult) -> bool {
     match error {
         EvalAltResult::ErrorTerminated(..) => true,
         EvalAltResult::ErrorInFunctionCall(_, _, inner, _) | EvalAltResult::ErrorInModule(_, inner, _) => {

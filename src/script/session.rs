@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use super::error::Homes;
+use super::exercise::Sheet;
 use super::unknown::Unknowns;
 use crate::diag::{Code, Diagnostic, Result, Site};
 use crate::lab::Lab;
@@ -25,6 +26,8 @@ pub struct Session {
     pub unknowns: Option<Unknowns>,
     /// Servers that run as long as the script.
     pub servers: Vec<Box<dyn std::any::Any>>,
+    /// What the exercise consists of, while its file says so.
+    pub sheet: Option<Sheet>,
 }
 
 /// A session as the functions hold it.
@@ -41,14 +44,24 @@ impl Session {
             homes: Homes::new(),
             unknowns: None,
             servers: Vec::new(),
+            sheet: None,
         }))
     }
 
     /// The lab.
     ///
     /// # Errors
-    /// `NL0901` when there is none, which is a bug: nothing runs scripts without one.
+    /// `NL0801` while an exercise's file says what it consists of; `NL0901` when there is none otherwise, which is a bug:
+    /// nothing runs scripts without one.
     pub fn lab(&mut self) -> Result<&mut Lab> {
-        self.lab.as_mut().ok_or_else(|| Diagnostic::new(Code::Internal, "there is no lab to work on"))
+        let sheet = self.sheet.is_some();
+        self.lab.as_mut().ok_or_else(|| match sheet {
+            true => Diagnostic::new(
+                Code::BadExercise,
+                "an exercise's file only says what it consists of, and this works on a network",
+            )
+            .help("write it in setup(|| { … }), in a check, in solution or in wrong"),
+            false => Diagnostic::new(Code::Internal, "there is no lab to work on"),
+        })
     }
 }

@@ -17,29 +17,29 @@ use crate::lab::objects::HOST;
 pub const FILES: &[(&str, &str)] = &[
     ("stdlib/topology.rhai", include_str!("../../stdlib/topology.rhai")),
     ("stdlib/routed.rhai", include_str!("../../stdlib/routed.rhai")),
+    ("stdlib/looks.rhai", include_str!("../../stdlib/looks.rhai")),
 ];
 
 /// The functions that scripts may call. Their manuals are the comments in the files.
 pub(super) const FUNCTIONS: &[Function] = &[
-    library("star", "bridge, nodes, net", 3),
-    library("line", "nodes, net", 2),
-    library("ring", "nodes, net", 2),
-    library("mesh", "nodes, net", 2),
-    library("tree", "nodes, fanout, net", 3),
-    library("wired", "pairs, nodes, net", 3),
-    library("routed", "topology or array of them", 1),
+    topology("star", "bridge, nodes, net", 3),
+    topology("line", "nodes, net", 2),
+    topology("ring", "nodes, net", 2),
+    topology("mesh", "nodes, net", 2),
+    topology("tree", "nodes, fanout, net", 3),
+    topology("wired", "pairs, nodes, net", 3),
+    topology("routed", "topology or array of them", 1),
+    library("has_addr", "ns, addr", 2, "#{ ok, why }"),
+    library("has_route", "ns, dst, via", 3, "#{ ok, why }"),
+    library("goes_via", "from, to, hops", 3, "#{ ok, why, path }"),
 ];
 
-const fn library(name: &'static str, params: &'static str, arity: usize) -> Function {
-    Function {
-        of: Of::Free,
-        name,
-        params,
-        arity: (arity, arity),
-        gives: "#{ nodes, wires, net, segments }",
-        doc: "",
-        form: Form::Library,
-    }
+const fn topology(name: &'static str, params: &'static str, arity: usize) -> Function {
+    library(name, params, arity, "#{ nodes, wires, net, segments }")
+}
+
+const fn library(name: &'static str, params: &'static str, arity: usize, gives: &'static str) -> Function {
+    Function { of: Of::Free, name, params, arity: (arity, arity), gives, doc: "", form: Form::Library }
 }
 
 /// The library, compiled when it is first needed: most labs of a course never do.

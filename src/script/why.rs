@@ -6,7 +6,8 @@ use super::args::Call;
 use super::function::{Form, Function};
 use super::place::address_of;
 use super::probe::settle;
-use super::values::{Ns, Of, from_json};
+use super::session::Session;
+use super::values::{Link, Ns, Of, from_json};
 use crate::diag::{Code, Diagnostic, Result};
 use crate::kernel::space::NetnsCookie;
 use crate::lab::Lab;
@@ -14,18 +15,30 @@ use crate::lab::objects::NsId;
 use crate::probe::Patience;
 use crate::types::address::ip;
 use crate::why::cause::Break;
-use crate::why::world::World;
+use crate::why::segment::Segment;
+use crate::why::world::{Spot, World};
 use crate::why::{self, Kind, Question, Target, told};
 
-pub(super) const FUNCTIONS: &[Function] = &[Function {
-    of: Of::Netns,
-    name: "why",
-    params: "to, #{ tcp, udp, size }?",
-    arity: (1, 2),
-    gives: "#{ ok, why, code, cause, more, hops, notes, text }",
-    doc: "Says why nothing gets from this namespace to an address: walks the way there and back, asks each kernel table, and sends a packet.\n\n`ok` if it does get there; else `cause` is a map whose `fix` holds statements and `ip` commands that would mend it, and `text` is what `netlab why` prints.\n\n* `to` - an address, a link, or a namespace\n* `tcp`, `udp` - a port, instead of a ping\n* `size` - bytes of a ping's payload, which no router may fragment\n\n```rhai\nlet a = netns(\"a\");\nlet wire = veth(a.port(\"10.0.0.1/24\"), netns(\"b\").port(\"10.0.0.2/24\"));\nwire.b.down();\nlet found = a.why(\"10.0.0.2\");\nexpect(found.code == \"NL0605\" && found.cause.fix == [\"get_netns(\\\"b\\\")[\\\"eth0\\\"].up();\"]);\n```",
-    form: Form::Call(call),
-}];
+pub(super) const FUNCTIONS: &[Function] = &[
+    Function {
+        of: Of::Netns,
+        name: "why",
+        params: "to, #{ tcp, udp, size }?",
+        arity: (1, 2),
+        gives: "#{ ok, why, code, cause, more, hops, notes, text }",
+        doc: "Says why nothing gets from this namespace to an address: walks the way there and back, asks each kernel table, and sends a packet.\n\n`ok` if it does get there; else `cause` is a map whose `fix` holds statements and `ip` commands that would mend it, and `text` is what `netlab why` prints.\n\n* `to` - an address, a link, or a namespace\n* `tcp`, `udp` - a port, instead of a ping\n* `size` - bytes of a ping's payload, which no router may fragment\n\n```rhai\nlet a = netns(\"a\");\nlet wire = veth(a.port(\"10.0.0.1/24\"), netns(\"b\").port(\"10.0.0.2/24\"));\nwire.b.down();\nlet found = a.why(\"10.0.0.2\");\nexpect(found.code == \"NL0605\" && found.cause.fix == [\"get_netns(\\\"b\\\")[\\\"eth0\\\"].up();\"]);\n```",
+        form: Form::Call(call),
+    },
+    Function {
+        of: Of::Free,
+        name: "same_segment",
+        params: "link, link",
+        arity: (2, 2),
+        gives: "#{ ok, why }",
+        doc: "Whether two links are on one segment: whether a frame that leaves one comes to the other, over wires, bridges and tunnels, if all of them were up.\n\n```rhai\nlet lan = bridge(\"lan\");\nlet a = veth(netns(\"a\"), lan).a;\nlet b = veth(netns(\"b\"), lan).a;\nexpect(same_segment(a, b));\nexpect(!same_segment(a, host[\"lo\"]));\n```",
+        form: Form::Call(same_segment),
+    },
+];
 
 fn call(c: &mut Call<'_>) -> Result<Dynamic> {
     let (id, given) = (c.netns()?, c.args[0].clone());
@@ -67,6 +80,29 @@ fn call(c: &mut Call<'_>) -> Result<Dynamic> {
     Ok(map.into())
 }
 
+fn same_segment(c: &mut Call<'_>) -> Result<Dynamic> {
+    let mut keys = Vec::new();
+    for i in 0..2 {
+        let link = c.args[i].clone().try_cast::<Link>().ok_or_else(|| c.mistaken(i, "a link"))?;
+        keys.push(c.look()?.objects.link(link.0)?.key());
+    }
+    let (names, lab) = ([c.args[0].clone(), c.args[1].clone()], c.look()?);
+    let names = names.map(|link| {
+        let link = link.try_cast::<Link>().and_then(|link| lab.objects.link(link.0).ok());
+        link.map_or_else(String::new, |link| link.name().to_owned())
+    });
+    let more = named(lab, &[Some(keys[0].netns), Some(keys[1].netns)]);
+    let mut world = World::read(lab.kernel(), &more)?;
+    let mut spots = Vec::new();
+    for key in &keys {
+        let space = world.find_cookie(key.netns).ok_or_else(|| crate::action::gone(key.netns))?;
+        spots.push(Spot { space, link: key.index });
+    }
+    let ok = spots[0] == spots[1] || Segment::from(&mut world, spots[0]).reaches(spots[1]);
+    let why = if ok { String::new() } else { format!("`{}` and `{}` are not on one segment", names[0], names[1]) };
+    Ok(from_json(serde_json::json!({ "ok": ok, "why": why })))
+}
+
 /// The namespaces that only the lab knows: those found by a process.
 fn named(lab: &mut Lab, cookies: &[Option<NetnsCookie>]) -> Vec<(String, NetnsCookie)> {
     let known: Vec<NetnsCookie> = cookies.iter().flatten().copied().collect();
@@ -83,10 +119,10 @@ pub(super) fn origin(lab: &Lab, id: NsId) -> Option<String> {
 }
 
 /// Why a ping from a namespace has failed, if that can be told. No packet is sent: the failed one is the proof.
-pub(super) fn explain(c: &mut Call<'_>, probe: &Map) -> Option<Break> {
+pub(super) fn explain(session: &mut Session, probe: &Map) -> Option<Break> {
     let text = |key: &str| probe.get(key).and_then(|v| v.clone().into_string().ok());
     let (from, to) = (text("from")?, ip(&text("to")?).ok()?);
-    let lab = c.look().ok()?;
+    let lab = session.lab().ok()?;
     let mut world = World::read(lab.kernel(), &[]).ok()?;
     let from = world.find(&from)?;
     let question = Question { from, to: Target::Address(to), kind: Kind::Ping, size: None };

@@ -92,6 +92,11 @@ impl Segment {
         self.parents.keys().filter_map(|(node, _)| if let Node::Bridge(bridge) = node { Some(*bridge) } else { None })
     }
 
+    /// Whether frames come to a link at all, be it only as a port.
+    pub fn reaches(&self, spot: Spot) -> bool {
+        self.parents.keys().any(|(node, _)| node.spot() == spot)
+    }
+
     fn receive(&mut self, node: Node, tag: u64, start: Spot) {
         if node.spot() != start && !self.receivers.contains(&node) {
             self.receivers.push(node);
