@@ -208,6 +208,7 @@ fn this_file_makes_labs() {
         script: String::new(),
         args: Vec::new(),
         verify: false,
+        exercise: None,
     };
     let mut lab = Lab::create(new, Store::open().unwrap(), Stop::default()).unwrap();
     let at = |line| Site { file: format!("{name}.rhai"), line, column: 1 };

@@ -29,7 +29,30 @@ impl Source {
 }
 
 /// The exercises that come with netlab, in the order of a course.
-pub const ALL: &[(&str, &str)] = &[];
+pub const ALL: &[(&str, &str)] = &[
+    ("two-namespaces", include_str!("../../stdlib/exercises/two-namespaces.rhai")),
+    ("bridge", include_str!("../../stdlib/exercises/bridge.rhai")),
+    ("router", include_str!("../../stdlib/exercises/router.rhai")),
+    ("router-chain", include_str!("../../stdlib/exercises/router-chain.rhai")),
+    ("subnets", include_str!("../../stdlib/exercises/subnets.rhai")),
+    ("longest-prefix", include_str!("../../stdlib/exercises/longest-prefix.rhai")),
+    ("find-wire", include_str!("../../stdlib/exercises/find-wire.rhai")),
+    ("find-route", include_str!("../../stdlib/exercises/find-route.rhai")),
+    ("vlan", include_str!("../../stdlib/exercises/vlan.rhai")),
+    ("vlan-bridge", include_str!("../../stdlib/exercises/vlan-bridge.rhai")),
+    ("router-on-a-stick", include_str!("../../stdlib/exercises/router-on-a-stick.rhai")),
+    ("macvlan", include_str!("../../stdlib/exercises/macvlan.rhai")),
+    ("vxlan", include_str!("../../stdlib/exercises/vxlan.rhai")),
+    ("by-pid", include_str!("../../stdlib/exercises/by-pid.rhai")),
+    ("dhcp", include_str!("../../stdlib/exercises/dhcp.rhai")),
+    ("nat", include_str!("../../stdlib/exercises/nat.rhai")),
+    ("firewall", include_str!("../../stdlib/exercises/firewall.rhai")),
+    ("mtu", include_str!("../../stdlib/exercises/mtu.rhai")),
+    ("reverse-path", include_str!("../../stdlib/exercises/reverse-path.rhai")),
+    ("policy-routing", include_str!("../../stdlib/exercises/policy-routing.rhai")),
+    ("spanning-tree", include_str!("../../stdlib/exercises/spanning-tree.rhai")),
+    ("ipv6", include_str!("../../stdlib/exercises/ipv6.rhai")),
+];
 
 /// The exercise of a name, or in a file.
 ///

@@ -123,7 +123,7 @@ fn go(job: &Job, done: &mut Done) -> Staged<()> {
     let stop = stop().map_err(at(Stage::Read))?;
     let before = if job.thorough { Some(moment().map_err(at(Stage::Read))?) } else { None };
 
-    let lab = lab("exercise", &source, &stop, time).map_err(at(Stage::Setup))?;
+    let lab = lab(".start", &source, Some(job.seed), &stop, time).map_err(at(Stage::Setup))?;
     let (mut start, result) = run_part(&mut exercise, Part::Setup, lab, &stop);
     result.map_err(|t| (Stage::Setup, t.error))?;
     start.close(Rest::Up).map_err(at(Stage::Setup))?;
@@ -162,7 +162,7 @@ fn work(job: &Job, exercise: &mut Workbook, source: &Source, stop: &Stop, done: 
     let (mut lab, script) = match &job.work {
         Work::Nothing => return Ok(None),
         Work::Part(part) => {
-            let lab = lab("work", source, stop, time).map_err(at(Stage::Work))?;
+            let lab = lab(".work", source, None, stop, time).map_err(at(Stage::Work))?;
             (lab, Err(*part))
         }
         Work::Script { file, text } => {
@@ -170,7 +170,7 @@ fn work(job: &Job, exercise: &mut Workbook, source: &Source, stop: &Stop, done: 
             let nowhere = PathBuf::from("/nonexistent");
             let script = Script::new(file, text, &[], &nowhere).map_err(|t| (Stage::Unfit, t.error))?;
             let source = Source { file: file.clone(), text: text.clone(), folder: nowhere };
-            let mut lab = lab("work", &source, stop, time).map_err(at(Stage::Work))?;
+            let mut lab = lab(".work", &source, None, stop, time).map_err(at(Stage::Work))?;
             lab.permissions = Permissions { programs: job.programs, ..Permissions::default() };
             (lab, Ok(script))
         }
@@ -234,10 +234,10 @@ fn end(lab: Lab, done: &mut Done) {
 /// # Errors
 /// As those of any lab.
 pub fn lab_of_checks(source: &Source, stop: &Stop, time: Duration) -> Result<Lab> {
-    lab(".checks", source, stop, time)
+    lab(".checks", source, None, stop, time)
 }
 
-fn lab(name: &str, source: &Source, stop: &Stop, time: Duration) -> Result<Lab> {
+fn lab(name: &str, source: &Source, exercise: Option<u64>, stop: &Stop, time: Duration) -> Result<Lab> {
     let new = NewLab {
         // Nobody looks for it by its name.
         name: LabName::new(&format!("netlab{name}.{}", std::process::id()))?,
@@ -245,6 +245,7 @@ fn lab(name: &str, source: &Source, stop: &Stop, time: Duration) -> Result<Lab> 
         script: source.text.clone(),
         args: Vec::new(),
         verify: false,
+        exercise,
     };
     let mut lab = Lab::create(new, Store::open()?, stop.clone())?;
     lab.deadline = Some(Instant::now() + time);

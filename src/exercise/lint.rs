@@ -186,10 +186,11 @@ impl Lint {
                 self.find(Some(site), format!("{what}: {error}"), error.help.as_deref());
             }
         }
+        let is_broken = done.outcomes.iter().any(|o| matches!(o, Outcome::Broken { .. }));
         for left in &done.left {
             self.find(None, format!("{what}: it leaves something behind: {left}"), None);
         }
-        if done.outcomes.is_empty() {
+        if done.outcomes.is_empty() || is_broken {
             return false;
         }
         let kinds = |outcomes: &[Outcome]| outcomes.iter().map(std::mem::discriminant).collect::<Vec<_>>();

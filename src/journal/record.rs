@@ -126,6 +126,9 @@ pub struct Header {
     pub seed: u64,
     /// The link group that the lab's links on the host are in.
     pub group: u32,
+    /// If it is the start of an exercise, the seed of that: what it made is there to be changed by others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exercise: Option<u64>,
 }
 
 /// How a lab came to rest.

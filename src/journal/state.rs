@@ -167,6 +167,7 @@ mod tests {
             args: vec![],
             seed: 0,
             group: 1,
+            exercise: None,
         }))
     }
 

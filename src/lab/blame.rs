@@ -8,6 +8,7 @@ use crate::action::link_set::LinkChange;
 use crate::action::netns::NetnsAdd;
 use crate::diag::{Code, Diagnostic, Result, Site};
 use crate::journal::log;
+use crate::journal::record::Header;
 use crate::journal::state::Phase;
 use crate::kernel::addr::AddrSpec;
 use crate::kernel::link::{LinkKey, LinkSet};
@@ -119,10 +120,14 @@ impl Lab {
 
     /// The other lab whose objects satisfy a condition.
     pub(crate) fn other_lab(&self, has: impl Fn(&Objects) -> bool) -> Option<LabName> {
+        self.other_lab_that(|_, objects| has(objects))
+    }
+
+    fn other_lab_that(&self, is: impl Fn(&Header, &Objects) -> bool) -> Option<LabName> {
         self.store.labs().into_iter().filter(|l| *l != self.header.lab).find(|lab| {
             let Ok(state) = log::read(&self.store.journal(lab)) else { return false };
             let Some(header) = &state.header else { return false };
-            has(&super::open::read_objects(header, &state))
+            is(header, &super::open::read_objects(header, &state))
         })
     }
 
@@ -143,11 +148,12 @@ impl Lab {
         netns: NetnsCookie,
         link: Option<LinkKey>,
     ) -> Result<()> {
-        let made = |o: &Objects| {
-            o.made_netns().any(|n| n.cookie == netns)
-                || o.made_links().any(|l| l.spots.iter().any(|s| Some(s.key) == link))
+        let made = |header: &Header, o: &Objects| {
+            // The start of an exercise is there to be changed.
+            header.exercise.is_none() && (o.made_netns().any(|n| n.cookie == netns)
+                || o.made_links().any(|l| l.spots.iter().any(|s| Some(s.key) == link)))
         };
-        let Some(lab) = self.other_lab(made) else { return Ok(()) };
+        let Some(lab) = self.other_lab_that(made) else { return Ok(()) };
         Err(Diagnostic::new(Code::NotOurs, format!("cannot {verb} {what}: it belongs to the lab `{lab}`"))
             .help(format!("do it in that lab's own script, or take the lab down with `netlab down {lab}`")))
     }

@@ -35,6 +35,8 @@ pub struct NewLab {
     pub args: Vec<String>,
     /// Whether the settings of the host are compared as well.
     pub verify: bool,
+    /// If it is the start of an exercise, the seed of that.
+    pub exercise: Option<u64>,
 }
 
 impl Lab {
@@ -63,6 +65,7 @@ impl Lab {
             seed,
             // Any number but 0, which is the group of all links that are in none.
             group: (seed >> 33) as u32 | 1,
+            exercise: new.exercise,
         };
         let care = if new.verify { Care::Whole } else { Care::Quick };
         let before = Picture::take(&mut kernel, header.host, care)?;
@@ -212,6 +215,7 @@ fn nothing(name: &LabName, host: NetnsCookie) -> Header {
         args: Vec::new(),
         seed: 0,
         group: 1,
+        exercise: None,
     }
 }
 

@@ -48,7 +48,11 @@ pub(super) fn statement(
     }
     for f in ast.iter_functions() {
         if let Some(name) = f.params.iter().find(|p| FIXED.contains(*p)) {
-            return Err(reserved(name).at(parameter(text, name, file)).into());
+            let site = parameter(text, name, file);
+            // What a closure takes from around it is a parameter of it as well, which nobody wrote.
+            if site.line > 0 || !f.name.starts_with("anon$") {
+                return Err(reserved(name).at(site).into());
+            }
         }
     }
     let mut modules: BTreeMap<&str, Option<AST>> = BTreeMap::new();
@@ -254,19 +258,22 @@ pub(super) fn names_of_the_language() -> BTreeSet<String> {
 /// The place of a parameter, which Rhai does not keep.
 fn parameter(text: &str, name: &str, file: &str) -> Site {
     let is_name = |c: char| c.is_alphanumeric() || c == '_';
+    let in_list = |list: &str| {
+        let starts = list.match_indices(name).map(|(i, _)| i);
+        starts.into_iter().find(|i| !list[..*i].ends_with(is_name) && !list[i + name.len()..].starts_with(is_name))
+    };
     let place = text.lines().zip(1..).find_map(|(line, number)| {
-        let list = match (line.find("fn "), line.find('|')) {
-            (Some(at), _) => at..line.find(')').unwrap_or(line.len()),
-            (None, Some(at)) => at..line.rfind('|').unwrap_or(line.len()),
-            (None, None) => return None,
-        };
-        let start = list.start;
-        let inside = line.get(list)?;
-        let at = inside
-            .match_indices(name)
-            .map(|(i, _)| i)
-            .find(|i| !inside[..*i].ends_with(is_name) && !inside[i + name.len()..].starts_with(is_name))?;
-        Some((number, line[..start + at].chars().count() + 1))
+        // Of a function, or between the bars of a closure, where nothing else than names can stand.
+        let of_function = line.find("fn ").map(|at| at..line.find(')').unwrap_or(line.len()).max(at));
+        let bars: Vec<usize> = line.match_indices('|').map(|(at, _)| at).collect();
+        let of_closures = bars.windows(2).map(|pair| pair[0] + 1..pair[1]);
+        let is_list =
+            |range: &std::ops::Range<usize>| line[range.clone()].chars().all(|c| is_name(c) || ", ".contains(c));
+        let mut lists = of_function.into_iter().chain(of_closures.filter(is_list));
+        lists.find_map(|list| {
+            let at = list.start + in_list(line.get(list.clone())?)?;
+            Some((number, line[..at].chars().count() + 1))
+        })
     });
     let (line, column) = place.unwrap_or((0, 1));
     Site { file: file.to_owned(), line, column }

@@ -64,6 +64,9 @@ fn constants(engine: &mut Engine, args: &[String]) {
     module.set_var("host", Ns(HOST));
     module.set_var("args", args_value(args));
     engine.register_global_module(module.into());
+    // A closure in a function takes them from the function's own variables, where they are not.
+    #[allow(deprecated)]
+    engine.on_var(|name, _, _| Ok(if name == "host" { Some(Dynamic::from(Ns(HOST))) } else { None }));
 }
 
 /// What followed `--`, as a value.

@@ -16,7 +16,7 @@ use crate::probe::Patience;
 use crate::types::address::ip;
 use crate::why::cause::Break;
 use crate::why::segment::Segment;
-use crate::why::world::{Spot, World};
+use crate::why::world::World;
 use crate::why::{self, Kind, Question, Target, told};
 
 pub(super) const FUNCTIONS: &[Function] = &[
@@ -32,10 +32,10 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function {
         of: Of::Free,
         name: "same_segment",
-        params: "link, link",
+        params: "link or ns, link or ns",
         arity: (2, 2),
         gives: "#{ ok, why }",
-        doc: "Whether two links are on one segment: whether a frame that leaves one comes to the other, over wires, bridges and tunnels, if all of them were up.\n\n```rhai\nlet lan = bridge(\"lan\");\nlet a = veth(netns(\"a\"), lan).a;\nlet b = veth(netns(\"b\"), lan).a;\nexpect(same_segment(a, b));\nexpect(!same_segment(a, host[\"lo\"]));\n```",
+        doc: "Whether two links are on one segment: whether a frame that leaves one comes to the other, over wires, bridges and tunnels, if all of them were up.\n\nOf a namespace any link is meant but `lo`.\n\n```rhai\nlet lan = bridge(\"lan\");\nlet a = veth(netns(\"a\"), lan).a;\nlet b = veth(netns(\"b\"), lan).a;\nexpect(same_segment(a, b));\nexpect(!same_segment(a, host[\"lo\"]));\n```",
         form: Form::Call(same_segment),
     },
 ];
@@ -81,25 +81,36 @@ fn call(c: &mut Call<'_>) -> Result<Dynamic> {
 }
 
 fn same_segment(c: &mut Call<'_>) -> Result<Dynamic> {
-    let mut keys = Vec::new();
+    let mut ends = Vec::new();
     for i in 0..2 {
-        let link = c.args[i].clone().try_cast::<Link>().ok_or_else(|| c.mistaken(i, "a link"))?;
-        keys.push(c.look()?.objects.link(link.0)?.key());
+        let given = c.args[i].clone();
+        let lab = c.look()?;
+        let (netns, link, name) = match (given.clone().try_cast::<Link>(), given.try_cast::<Ns>()) {
+            (Some(link), _) => {
+                let link = lab.objects.link(link.0)?;
+                (link.key().netns, Some(link.key().index), link.name().to_owned())
+            }
+            (_, Some(ns)) => (lab.objects.netns(ns.0)?.cookie, None, lab.netns_name(ns.0)),
+            _ => return Err(c.mistaken(i, "a link or a namespace")),
+        };
+        ends.push((netns, link, name));
     }
-    let (names, lab) = ([c.args[0].clone(), c.args[1].clone()], c.look()?);
-    let names = names.map(|link| {
-        let link = link.try_cast::<Link>().and_then(|link| lab.objects.link(link.0).ok());
-        link.map_or_else(String::new, |link| link.name().to_owned())
-    });
-    let more = named(lab, &[Some(keys[0].netns), Some(keys[1].netns)]);
+    let lab = c.look()?;
+    let more = named(lab, &[Some(ends[0].0), Some(ends[1].0)]);
     let mut world = World::read(lab.kernel(), &more)?;
     let mut spots = Vec::new();
-    for key in &keys {
-        let space = world.find_cookie(key.netns).ok_or_else(|| crate::action::gone(key.netns))?;
-        spots.push(Spot { space, link: key.index });
+    for (netns, link, _) in &ends {
+        let space = world.find_cookie(*netns).ok_or_else(|| crate::action::gone(*netns))?;
+        let all = world.every_link(|l| link.map_or(l.ifname != "lo", |index| l.ifindex == index));
+        spots.push(all.into_iter().filter(|spot| spot.space == space).collect::<Vec<_>>());
     }
-    let ok = spots[0] == spots[1] || Segment::from(&mut world, spots[0]).reaches(spots[1]);
-    let why = if ok { String::new() } else { format!("`{}` and `{}` are not on one segment", names[0], names[1]) };
+    let ok = spots[0].iter().any(|from| {
+        spots[1].contains(from) || {
+            let segment = Segment::from(&mut world, *from);
+            spots[1].iter().any(|to| segment.reaches(*to))
+        }
+    });
+    let why = if ok { String::new() } else { format!("`{}` and `{}` are not on one segment", ends[0].2, ends[1].2) };
     Ok(from_json(serde_json::json!({ "ok": ok, "why": why })))
 }
 

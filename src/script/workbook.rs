@@ -1,6 +1,6 @@
 //! An exercise at work: its parts, each run on a lab when its turn comes.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rhai::{Dynamic, EvalAltResult, FnPtr};
 use serde::{Deserialize, Serialize};
@@ -12,8 +12,11 @@ use super::raise::raise;
 use super::run::{Script, is_ended};
 use super::values::kind;
 use crate::diag::{Code, Diagnostic, Result, Site};
+use crate::kernel::netns;
 use crate::kernel::signal::Stop;
+use crate::kernel::space::NetnsCookie;
 use crate::lab::Lab;
+use crate::probe::state::addr;
 
 /// An exercise whose file has said what it consists of.
 pub struct Workbook {
@@ -104,8 +107,7 @@ impl Workbook {
     ) -> (Lab, std::result::Result<Vec<Outcome>, Trace>) {
         let checks = self.sheet.checks.clone();
         self.script.on_lab(lab, stop, deadline, |script| {
-            // Whatever the learner did a moment ago, links may still be settling.
-            script.session.borrow_mut().changed = Some(Instant::now());
+            wait_until_settled(script);
             let mut outcomes: Vec<Outcome> = Vec::new();
             for check in &checks {
                 let missed = check.after.iter().find(|i| outcomes.get(**i) != Some(&Outcome::Passed));
@@ -140,6 +142,29 @@ impl Workbook {
             }
             Ok(texts)
         })
+    }
+}
+
+/// Whatever the learner did a moment ago, carriers may still be coming, and new addresses of IPv6 be looked for elsewhere.
+fn wait_until_settled(script: &Script) {
+    const MOST: Duration = Duration::from_secs(2);
+    let begun = Instant::now();
+    let mut session = script.session.borrow_mut();
+    session.changed = Some(begun);
+    let Ok(lab) = session.lab() else { return };
+    let mut spaces = vec![lab.header.host];
+    // What cannot be looked at has nothing to be waited for.
+    spaces.extend(netns::names().iter().filter_map(|name| lab.kernel().adopt_name(name).ok().flatten()));
+    while begun.elapsed() < MOST && lab.may_go_on().is_ok() {
+        let settling = |space: &NetnsCookie| {
+            let addrs = lab.kernel().socket(*space).map(|socket| addr::read(socket, None, &Default::default()));
+            addrs.is_some_and(|read| read.is_ok_and(|all| all.iter().any(|a| a.tentative && a.scope == "global")))
+        };
+        spaces.retain(settling);
+        if spaces.is_empty() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 

@@ -17,14 +17,6 @@ use crate::script::error::Trace;
 use crate::script::workbook::{Outcome, Workbook};
 use crate::types::name::LabName;
 
-/// What the journal of an exercise's lab has for arguments, before the seed.
-const MARK: &str = "netlab exercise";
-
-/// The arguments that mark a lab as an exercise.
-pub fn mark(seed: u64) -> Vec<String> {
-    vec![MARK.into(), seed.to_string()]
-}
-
 /// An exercise that has been started.
 pub struct Current {
     /// The lab that holds its start.
@@ -77,8 +69,7 @@ pub fn find(name: Option<&str>) -> Result<Current> {
 
 fn current(lab: &LabInfo) -> Result<Option<Current>> {
     let Some(header) = &lab.header else { return Ok(None) };
-    let [mark, seed] = &header.args[..] else { return Ok(None) };
-    let (Ok(seed), true) = (seed.parse(), mark == MARK) else { return Ok(None) };
+    let Some(seed) = header.exercise else { return Ok(None) };
     let place = match &lab.sandbox {
         Some(sandbox) => place::of_lab(sandbox)?,
         None => Place::Here,

@@ -108,8 +108,9 @@ fn set_up(book: &mut Workbook, source: &Source, name: &LabName, seed: u64) -> Re
         name: name.clone(),
         file: source.file.clone(),
         script: source.text.clone(),
-        args: current::mark(seed),
+        args: Vec::new(),
         verify: false,
+        exercise: Some(seed),
     };
     let mut lab = Lab::create(new, Store::open()?, stop.clone())?;
     lab.deadline = Some(std::time::Instant::now() + std::time::Duration::from_secs(book.sheet.time));

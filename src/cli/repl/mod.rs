@@ -114,6 +114,7 @@ fn go(args: &Args, found: Option<Found>, name: LabName) -> Result<u8> {
                 script: script.clone(),
                 args: args.args.clone(),
                 verify: false,
+                exercise: None,
             };
             Lab::create(new, store, stop.clone())?
         }
