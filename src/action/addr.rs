@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::text::{Names, opt};
+use super::text::{Names, Options, opt};
 use super::{After, Change, Context, Failure, Subject, failed};
 use crate::diag::{Code, Diagnostic, KernelError, Result};
 use crate::kernel::addr::{self, AddrSpec};
@@ -62,7 +62,7 @@ impl Change for AddrAdd {
     }
 
     fn rhai(&self, names: &Names) -> String {
-        format!("{}[{:?}].addr(\"{}\")", names.handle(self.link.netns), self.dev.as_str(), self.addr.addr)
+        format!("{}.addr({})", names.link_handle(self.link, self.dev.as_str()), args(&self.addr))
     }
 }
 
@@ -116,7 +116,10 @@ impl Change for AddrDel {
     }
 
     fn rhai(&self, names: &Names) -> String {
-        format!("{}[{:?}].del_addr(\"{}\")", names.handle(self.link.netns), self.dev.as_str(), self.addr.addr)
+        let mut options = Options::default();
+        options.put_text("peer", self.addr.peer);
+        let args = options.after([format!("\"{}\"", self.addr.addr)]);
+        format!("{}.del_addr({args})", names.link_handle(self.link, self.dev.as_str()))
     }
 }
 
@@ -137,6 +140,19 @@ pub fn words(spec: &AddrSpec) -> String {
         line.push_str(" noprefixroute");
     }
     line
+}
+
+/// An address as a script's `addr` takes it.
+fn args(spec: &AddrSpec) -> String {
+    let mut options = Options::default();
+    options.put_text("peer", spec.peer);
+    options.put_text("scope", spec.scope);
+    options.put_text("label", spec.label.as_ref());
+    options.put("valid_lft", spec.valid_lft);
+    options.put("preferred_lft", spec.preferred_lft);
+    options.put_flag("nodad", spec.nodad);
+    options.put_flag("noprefixroute", spec.noprefixroute);
+    options.after([format!("\"{}\"", spec.addr)])
 }
 
 /// What a refused address means.

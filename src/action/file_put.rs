@@ -134,9 +134,12 @@ impl Change for FilePut {
         vec![words(&self.path, &self.before)]
     }
 
-    fn rhai(&self, _names: &Names) -> String {
+    fn rhai(&self, names: &Names) -> String {
         let text = if let FileState::File { text, .. } = &self.state { text.as_str() } else { "" };
-        format!("host.resolv_conf({text:?})")
+        let of = self.path.strip_prefix("/etc/netns").ok().and_then(|rest| rest.iter().next()?.to_str());
+        let place = of.map_or_else(|| "host".to_owned(), |netns| names.handle_by_name(netns));
+        let verb = if self.path.ends_with("hosts") { "hosts" } else { "resolv_conf" };
+        format!("{place}.{verb}({text:?})")
     }
 }
 

@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::addr::{self, AddrAdd};
-use super::port;
-use super::text::{Names, opt};
+use super::text::Names;
 use super::{After, Change, Context, Failure, Subject, Undone, failed};
+use super::{link_words, port};
 use crate::diag::{Code, Diagnostic, KernelError, Result};
 use crate::kernel::addr::AddrSpec;
 use crate::kernel::link::bridge::{BridgeOptions, PortOptions, PortVlan};
@@ -169,11 +169,7 @@ impl Change for LinkAdd {
     }
 
     fn ip(&self, names: &Names) -> Vec<String> {
-        let mut lines = vec![self.add_line(names)];
-        for end in self.ends() {
-            lines.extend(end_lines(end, names));
-        }
-        lines
+        link_words::ip(self, names)
     }
 
     fn by_hand(&self, names: &Names) -> Vec<String> {
@@ -181,131 +177,7 @@ impl Change for LinkAdd {
     }
 
     fn rhai(&self, names: &Names) -> String {
-        let port = |end: &NewEnd| {
-            let place = end.master_name.as_ref().map_or_else(
-                || names.handle(end.link.netns),
-                |master| format!("{}[{master:?}]", names.handle(end.link.netns)),
-            );
-            let mut text = format!("{place}.port({:?}", end.link.name.as_str());
-            for addr in &end.addrs {
-                opt(&mut text, ",", Some(format!("\"{}\"", addr.addr)));
-            }
-            text.push(')');
-            text.replace(" , ", ", ")
-        };
-        match (&self.kind, &self.peer) {
-            (LinkKind::Veth, Some(peer)) => format!("veth({}, {})", port(&self.end), port(peer)),
-            (kind, _) => format!("{}({})", kind.name(), port(&self.end)),
-        }
-    }
-}
-
-impl LinkAdd {
-    fn add_line(&self, names: &Names) -> String {
-        let end = &self.end.link;
-        let own = end.netns;
-        let via = self.kind.parent().map_or(own, |p| p.netns);
-        if let LinkKind::Tun { tap } = self.kind {
-            return format!("{} tuntap add {} mode {}", names.ip(own), end.name, if tap { "tap" } else { "tun" });
-        }
-        let mut line = format!("{} link add", names.ip(via));
-        if let (Some(parent), false) = (self.kind.parent(), self.kind.names_parent_itself()) {
-            opt(&mut line, "link", Some(names.link(parent)));
-        }
-        opt(&mut line, "name", Some(&end.name));
-        opt(&mut line, "address", end.mac);
-        opt(&mut line, "mtu", end.mtu);
-        if via != own {
-            opt(&mut line, "netns", Some(names.target(own)));
-        }
-        line.push_str(" type ");
-        line.push_str(self.kind.name());
-        kind_words(&mut line, &self.kind, names);
-        if let Some(peer) = &self.peer {
-            opt(&mut line, "peer name", Some(&peer.link.name));
-            opt(&mut line, "address", peer.link.mac);
-            opt(&mut line, "mtu", peer.link.mtu);
-            if peer.link.netns != via {
-                opt(&mut line, "netns", Some(names.target(peer.link.netns)));
-            }
-        }
-        line
-    }
-}
-
-fn end_lines(end: &NewEnd, names: &Names) -> Vec<String> {
-    let ip = names.ip(end.link.netns);
-    let name = &end.link.name;
-    let mut lines = Vec::new();
-    if let Some(master) = &end.master_name {
-        lines.push(format!("{ip} link set {name} master {master}"));
-    }
-    if !end.port.is_empty() {
-        lines.push(port::words(name, &end.port, end.link.netns, names));
-    }
-    for vlan in &end.vlans {
-        lines.push(port::vlan_words("add", name, *vlan, false, end.link.netns, names));
-    }
-    for spec in &end.addrs {
-        lines.push(format!("{ip} address add {} dev {name}", addr::words(spec)));
-    }
-    if end.link.up {
-        lines.push(format!("{ip} link set {name} up"));
-    }
-    lines
-}
-
-fn kind_words(line: &mut String, kind: &LinkKind, names: &Names) {
-    match kind {
-        LinkKind::Vlan { id, ad, .. } => {
-            if *ad {
-                line.push_str(" protocol 802.1ad");
-            }
-            opt(line, "id", Some(id.get()));
-        }
-        LinkKind::Macvlan { mode, macs, .. } => {
-            opt(line, "mode", Some(mode.word()));
-            for mac in macs {
-                opt(line, "macaddr add", Some(mac));
-            }
-        }
-        LinkKind::Macvtap { mode, .. } => opt(line, "mode", Some(mode.word())),
-        LinkKind::Vxlan(o) => {
-            opt(line, "id", o.id.map(|id| id.get()));
-            opt(line, "local", o.local);
-            opt(line, "remote", o.remote);
-            opt(line, "group", o.group);
-            opt(line, "dev", o.dev.map(|d| names.link(d)));
-            opt(line, "dstport", o.dstport);
-            opt(line, "ttl", o.ttl);
-            if let Some(learning) = o.learning {
-                line.push_str(if learning { " learning" } else { " nolearning" });
-            }
-            if o.external {
-                line.push_str(" external");
-            }
-        }
-        LinkKind::Bridge(options) => port::bridge_words(line, options),
-        LinkKind::Ipvlan { mode, .. } => opt(line, "mode", Some(mode.word())),
-        LinkKind::Vrf { table } => opt(line, "table", Some(table)),
-        LinkKind::Bond { mode, miimon } => {
-            opt(line, "mode", Some(mode.word()));
-            opt(line, "miimon", *miimon);
-        }
-        LinkKind::Gre(o) => {
-            opt(line, "local", o.local);
-            opt(line, "remote", o.remote);
-            opt(line, "key", o.key);
-            opt(line, "ttl", o.ttl);
-            opt(line, "dev", o.dev.map(|d| names.link(d)));
-        }
-        LinkKind::Geneve(o) => {
-            opt(line, "id", Some(o.id.get()));
-            opt(line, "remote", Some(o.remote));
-            opt(line, "dstport", o.dstport);
-            opt(line, "ttl", o.ttl);
-        }
-        LinkKind::Veth | LinkKind::Dummy | LinkKind::Ifb | LinkKind::Tun { .. } => {}
+        link_words::rhai(self, names)
     }
 }
 

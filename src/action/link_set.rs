@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::port::{bridge_words, needs};
-use super::text::{Names, on, opt};
+use super::link_words::mac_list;
+use super::port::{bridge_options, bridge_words, needs};
+use super::text::{Names, Options, on, opt};
 use super::{After, Change, Context, Failure, Subject, failed};
 use crate::diag::{Code, Diagnostic, KernelError, Result};
 use crate::kernel::link::bridge::BridgeOptions;
@@ -128,22 +129,45 @@ impl Change for LinkChange {
     }
 
     fn rhai(&self, names: &Names) -> String {
-        let mut text = format!("{}[{:?}]", names.handle(self.link.netns), self.dev.as_str());
-        match self.set.up {
-            Some(true) => text.push_str(".up()"),
-            Some(false) => text.push_str(".down()"),
-            None => {}
+        let mut text = names.link_handle(self.link, self.dev.as_str());
+        // A link that joins a bond is down then, and one that is set down is so before anything else.
+        if self.set.up == Some(false) {
+            text.push_str(".down()");
         }
+        let quoted = |text: String| format!("{text:?}");
         for (verb, value) in [
             ("mtu", self.set.mtu.map(|m| m.to_string())),
-            ("mac", self.set.mac.map(|m| format!("\"{m}\""))),
-            ("rename", self.set.name.as_ref().map(|n| format!("\"{n}\""))),
-            ("alias", self.set.alias.as_ref().map(|a| format!("{a:?}"))),
-            ("master", self.master_name.as_ref().map(|m| format!("{m:?}"))),
+            ("mac", self.set.mac.map(|m| quoted(m.to_string()))),
+            ("alias", self.set.alias.clone().map(quoted)),
         ] {
             if let Some(value) = value {
                 text.push_str(&format!(".{verb}({value})"));
             }
+        }
+        let mut options = Options::default();
+        options.put("txqueuelen", self.set.txqlen);
+        options.put("promisc", self.set.promisc);
+        if let Some(bridge) = &self.bridge {
+            bridge_options(&mut options, bridge);
+        }
+        options.put("macaddr", self.macs.as_deref().map(mac_list));
+        if !options.is_empty() {
+            text.push_str(&format!(".set({})", options.after([""; 0])));
+        }
+        match (self.set.master, &self.master_name) {
+            (Some(0), _) => text.push_str(".nomaster()"),
+            (Some(index), name) => {
+                let key = LinkKey { netns: self.link.netns, index };
+                let name = name.clone().unwrap_or_else(|| names.link(key));
+                text.push_str(&format!(".master({})", names.link_handle(key, &name)));
+            }
+            (None, _) => {}
+        }
+        if self.set.up == Some(true) {
+            text.push_str(".up()");
+        }
+        if let Some(name) = &self.set.name {
+            text.push_str(&format!(".rename({:?})", name.as_str()));
         }
         text
     }

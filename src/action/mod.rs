@@ -17,6 +17,7 @@ pub mod link_add;
 pub mod link_del;
 pub mod link_move;
 pub mod link_set;
+mod link_words;
 pub mod neigh;
 pub mod netns;
 pub mod nspawn_run;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::text::Names;
+use super::text::{Names, Options};
 use super::{After, Change, Context, Failure, Subject, failed};
 use crate::diag::{Code, Diagnostic, Result};
 use crate::kernel::link::LinkKey;
@@ -86,16 +86,7 @@ impl Change for NeighAdd {
     }
 
     fn rhai(&self, names: &Names) -> String {
-        let ns = names.handle(self.link.netns);
-        let dev = self.dev.as_str();
-        match &self.entry {
-            NeighSpec::Neigh { addr, mac } => format!("{ns}.neigh(\"{addr}\", \"{mac}\", #{{ dev: {dev:?} }})"),
-            NeighSpec::Proxy { addr } => format!("{ns}.neigh(\"{addr}\", #{{ proxy: true, dev: {dev:?} }})"),
-            NeighSpec::Fdb { mac, dst, .. } => match dst {
-                Some(dst) => format!("{ns}[{dev:?}].fdb(\"{mac}\", #{{ dst: \"{dst}\" }})"),
-                None => format!("{ns}[{dev:?}].fdb(\"{mac}\")"),
-            },
-        }
+        call("", self.link, &self.dev, &self.entry, names)
     }
 }
 
@@ -140,7 +131,7 @@ impl Change for NeighDel {
     }
 
     fn rhai(&self, names: &Names) -> String {
-        format!("{}[{:?}].del_fdb(\"{}\")", names.handle(self.link.netns), self.dev.as_str(), who(&self.entry))
+        call("del_", self.link, &self.dev, &self.entry, names)
     }
 }
 
@@ -149,6 +140,30 @@ fn who(entry: &NeighSpec) -> String {
         NeighSpec::Neigh { addr, .. } | NeighSpec::Proxy { addr } => addr.to_string(),
         NeighSpec::Fdb { mac, .. } => mac.to_string(),
     }
+}
+
+/// The call of a script that makes an entry, or with `del_` deletes it.
+fn call(prefix: &str, link: LinkKey, dev: &IfName, entry: &NeighSpec, names: &Names) -> String {
+    let mut options = Options::default();
+    let (to, verb, args) = match entry {
+        NeighSpec::Neigh { addr, mac } => (names.handle(link.netns), "neigh", vec![addr.to_string(), mac.to_string()]),
+        NeighSpec::Proxy { addr } => {
+            options.put_flag("proxy", true);
+            (names.handle(link.netns), "neigh", vec![addr.to_string()])
+        }
+        NeighSpec::Fdb { mac, dst, vlan, master, append } => {
+            options.put_text("dst", *dst);
+            options.put("vlan", vlan.map(|vlan| vlan.get()));
+            // Without a word, what has no tunnel end is for the bridge's table.
+            options.put("master", Some(*master).filter(|master| *master != dst.is_none()));
+            options.put_flag("append", *append && prefix.is_empty());
+            (names.link_handle(link, dev.as_str()), "fdb", vec![mac.to_string()])
+        }
+    };
+    if verb == "neigh" {
+        options.put_text("dev", Some(dev));
+    }
+    format!("{to}.{prefix}{verb}({})", options.after(args.iter().map(|arg| format!("\"{arg}\""))))
 }
 
 fn words(link: LinkKey, dev: &IfName, entry: &NeighSpec, verb: &str, names: &Names) -> String {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::text::{Names, bit, on, opt};
+use super::text::{Names, Options, bit, on, opt};
 use super::{After, Change, Context, Failure, Subject, failed};
 use crate::diag::{Code, Diagnostic, KernelError, Result};
 use crate::kernel::link::bridge::{self, BridgeOptions, PortOptions, PortVlan};
@@ -50,7 +50,9 @@ impl Change for PortSet {
     }
 
     fn rhai(&self, names: &Names) -> String {
-        format!("{}[{:?}].port_set(#{{ … }})", names.handle(self.link.netns), self.dev.as_str())
+        let mut options = Options::default();
+        port_options(&mut options, &self.set);
+        format!("{}.set({})", names.link_handle(self.link, self.dev.as_str()), options.after([""; 0]))
     }
 }
 
@@ -97,7 +99,11 @@ impl Change for VlanAdd {
     }
 
     fn rhai(&self, names: &Names) -> String {
-        format!("{}[{:?}].vlan_add({})", names.handle(self.link.netns), self.dev.as_str(), self.vlan.vid.get())
+        let mut options = Options::default();
+        options.put_flag("pvid", self.vlan.pvid);
+        options.put_flag("untagged", self.vlan.untagged);
+        let args = options.after([self.vlan.vid.get().to_string()]);
+        format!("{}.vlan_add({args})", names.link_handle(self.link, self.dev.as_str()))
     }
 }
 
@@ -145,7 +151,7 @@ impl Change for VlanDel {
     }
 
     fn rhai(&self, names: &Names) -> String {
-        format!("{}[{:?}].vlan_del({})", names.handle(self.link.netns), self.dev.as_str(), self.vlan.vid.get())
+        format!("{}.vlan_del({})", names.link_handle(self.link, self.dev.as_str()), self.vlan.vid.get())
     }
 }
 
@@ -177,7 +183,24 @@ pub fn words(dev: &IfName, o: &PortOptions, netns: NetnsCookie, names: &Names) -
     opt(&mut line, "state", o.state);
     opt(&mut line, "priority", o.priority);
     opt(&mut line, "cost", o.cost);
-    for (word, value) in [
+    for (word, value) in switches(o) {
+        opt(&mut line, word, value.map(on));
+    }
+    line
+}
+
+/// The same as a script takes them.
+pub(super) fn port_options(options: &mut Options, o: &PortOptions) {
+    options.put_text("state", o.state.and_then(|state| PortOptions::STATES.get(usize::from(state))));
+    options.put("priority", o.priority);
+    options.put("cost", o.cost);
+    for (word, value) in switches(o) {
+        options.put(word, value);
+    }
+}
+
+fn switches(o: &PortOptions) -> [(&'static str, Option<bool>); 11] {
+    [
         ("hairpin", o.hairpin),
         ("guard", o.guard),
         ("root_block", o.root_block),
@@ -189,10 +212,7 @@ pub fn words(dev: &IfName, o: &PortOptions, netns: NetnsCookie, names: &Names) -
         ("isolated", o.isolated),
         ("neigh_suppress", o.neigh_suppress),
         ("locked", o.locked),
-    ] {
-        opt(&mut line, word, value.map(on));
-    }
-    line
+    ]
 }
 
 /// A VLAN as `bridge vlan add` takes it.
@@ -214,7 +234,26 @@ pub fn vlan_words(verb: &str, dev: &IfName, vlan: PortVlan, own: bool, netns: Ne
 
 /// Bridge options as `ip link add … type bridge` takes them.
 pub fn bridge_words(line: &mut String, o: &BridgeOptions) {
-    for (word, value) in [
+    for (word, value) in bridge_switches(o) {
+        opt(line, word, value.map(bit));
+    }
+    for (word, value) in bridge_numbers(o) {
+        opt(line, word, value);
+    }
+}
+
+/// The same as a script takes them.
+pub(super) fn bridge_options(options: &mut Options, o: &BridgeOptions) {
+    for (word, value) in bridge_switches(o) {
+        options.put(word, value);
+    }
+    for (word, value) in bridge_numbers(o) {
+        options.put(word, value);
+    }
+}
+
+fn bridge_switches(o: &BridgeOptions) -> [(&'static str, Option<bool>); 7] {
+    [
         ("stp_state", o.stp_state),
         ("vlan_filtering", o.vlan_filtering),
         ("mcast_snooping", o.mcast_snooping),
@@ -222,16 +261,19 @@ pub fn bridge_words(line: &mut String, o: &BridgeOptions) {
         ("nf_call_iptables", o.nf_call_iptables),
         ("nf_call_ip6tables", o.nf_call_ip6tables),
         ("nf_call_arptables", o.nf_call_arptables),
-    ] {
-        opt(line, word, value.map(bit));
-    }
-    opt(line, "vlan_default_pvid", o.vlan_default_pvid);
-    opt(line, "priority", o.priority);
-    opt(line, "forward_delay", o.forward_delay);
-    opt(line, "hello_time", o.hello_time);
-    opt(line, "max_age", o.max_age);
-    opt(line, "ageing_time", o.ageing_time);
-    opt(line, "group_fwd_mask", o.group_fwd_mask);
+    ]
+}
+
+fn bridge_numbers(o: &BridgeOptions) -> [(&'static str, Option<u32>); 7] {
+    [
+        ("vlan_default_pvid", o.vlan_default_pvid.map(u32::from)),
+        ("priority", o.priority.map(u32::from)),
+        ("forward_delay", o.forward_delay),
+        ("hello_time", o.hello_time),
+        ("max_age", o.max_age),
+        ("ageing_time", o.ageing_time),
+        ("group_fwd_mask", o.group_fwd_mask.map(u32::from)),
+    ]
 }
 
 /// The features that options of a bridge need.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::text::{Names, opt};
+use super::text::{Names, Options, in_units, opt};
 use super::{After, Change, Context, Failure, Subject, failed};
 use crate::diag::{Code, Diagnostic, Result};
 use crate::kernel::link::LinkKey;
@@ -63,7 +63,7 @@ impl Change for QdiscSet {
         let tc = names.tool("tc", self.link.netns);
         let Some(spec) = &self.netem else { return vec![format!("{tc} qdisc del dev {} root", self.dev)] };
         let mut line = format!("{tc} qdisc replace dev {} root netem", self.dev);
-        let nanos = |time: u64| format!("{time}ns");
+        let nanos = |time: u64| in_units(time, TIMES);
         let percent = |share: f64| format!("{share}%");
         opt(&mut line, "limit", spec.limit);
         opt(&mut line, "delay", spec.delay.or(spec.jitter.map(|_| 0)).map(nanos));
@@ -74,15 +74,26 @@ impl Change for QdiscSet {
         opt(&mut line, "duplicate", spec.duplicate.map(percent));
         opt(&mut line, "corrupt", spec.corrupt.map(percent));
         opt(&mut line, "reorder", spec.reorder.map(percent));
-        opt(&mut line, "rate", spec.rate.map(|bits| format!("{bits}bit")));
+        opt(&mut line, "rate", spec.rate.map(|bits| in_units(bits, RATES)));
         vec![line]
     }
 
     fn rhai(&self, names: &Names) -> String {
-        let link = format!("{}[{:?}]", names.handle(self.link.netns), self.dev.as_str());
-        match &self.netem {
-            Some(_) => format!("{link}.netem(#{{ … }})"),
-            None => format!("{link}.del_netem()"),
-        }
+        let link = names.link_handle(self.link, self.dev.as_str());
+        let Some(spec) = &self.netem else { return format!("{link}.del_netem()") };
+        let mut options = Options::default();
+        options.put_text("delay", spec.delay.map(|time| in_units(time, TIMES)));
+        options.put_text("jitter", spec.jitter.map(|time| in_units(time, TIMES)));
+        options.put("loss", spec.loss);
+        options.put("duplicate", spec.duplicate);
+        options.put("corrupt", spec.corrupt);
+        options.put("reorder", spec.reorder);
+        options.put_text("rate", spec.rate.map(|bits| in_units(bits, RATES)));
+        options.put("limit", spec.limit);
+        format!("{link}.netem({})", options.after([""; 0]))
     }
 }
+
+/// The units of times in nanoseconds and of rates in bits per second, as tc(8) takes them.
+const TIMES: &[(&str, u64)] = &[("s", 1_000_000_000), ("ms", 1_000_000), ("us", 1000), ("ns", 1)];
+const RATES: &[(&str, u64)] = &[("gbit", 1_000_000_000), ("mbit", 1_000_000), ("kbit", 1000), ("bit", 1)];

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::text::{Names, opt};
+use super::text::{Names, Options, opt};
 use super::{After, Change, Context, Failure, Subject, failed};
 use crate::diag::{Code, Diagnostic, KernelError, Result};
 use crate::kernel::link::LinkKey;
@@ -16,6 +16,7 @@ use crate::probe::state::Names as LinkNames;
 use crate::snapshot::group::RouteKey;
 use crate::snapshot::route as raw;
 use crate::snapshot::scope::Touch;
+use crate::types::address::Prefix;
 
 /// What IPv6 gives to a route without a metric (`IP6_RT_PRIO_USER`).
 const METRIC_V6: u32 = 1024;
@@ -30,6 +31,12 @@ pub struct RouteAdd {
     /// The name of the link in `route.dev`, for the text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dev: Option<String>,
+}
+
+impl RouteAdd {
+    fn words(&self, names: &Names) -> String {
+        named(self.netns, &self.route, self.dev.as_deref(), names)
+    }
 }
 
 impl Change for RouteAdd {
@@ -56,11 +63,11 @@ impl Change for RouteAdd {
     }
 
     fn ip(&self, names: &Names) -> Vec<String> {
-        vec![format!("{} add {}", ip(self.netns, &self.route, names), words(&self.route, self.dev.as_deref()))]
+        vec![format!("{} add {}", ip(self.netns, &self.route, names), self.words(names))]
     }
 
     fn by_hand(&self, names: &Names) -> Vec<String> {
-        vec![format!("{} del {}", ip(self.netns, &self.route, names), words(&self.route, self.dev.as_deref()))]
+        vec![format!("{} del {}", ip(self.netns, &self.route, names), self.words(names))]
     }
 
     fn rhai(&self, names: &Names) -> String {
@@ -78,6 +85,12 @@ pub struct RouteReplace {
     /// The name of the link in `route.dev`, for the text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dev: Option<String>,
+}
+
+impl RouteReplace {
+    fn words(&self, names: &Names) -> String {
+        named(self.netns, &self.route, self.dev.as_deref(), names)
+    }
 }
 
 impl Change for RouteReplace {
@@ -99,11 +112,15 @@ impl Change for RouteReplace {
     }
 
     fn ip(&self, names: &Names) -> Vec<String> {
-        vec![format!("{} replace {}", ip(self.netns, &self.route, names), words(&self.route, self.dev.as_deref()))]
+        vec![format!("{} replace {}", ip(self.netns, &self.route, names), self.words(names))]
     }
 
     fn rhai(&self, names: &Names) -> String {
-        rhai("route", self.netns, &self.route, self.dev.as_deref(), names)
+        let text = rhai("route", self.netns, &self.route, self.dev.as_deref(), names);
+        match text.strip_suffix(" })") {
+            Some(text) => format!("{text}, replace: true }})"),
+            None => format!("{}, #{{ replace: true }})", text.trim_end_matches(')')),
+        }
     }
 }
 
@@ -141,11 +158,11 @@ impl Change for RouteDel {
     }
 
     fn ip(&self, names: &Names) -> Vec<String> {
-        vec![format!("{} del {}", ip(self.netns, &self.route, names), words(&self.route, None))]
+        vec![format!("{} del {}", ip(self.netns, &self.route, names), named(self.netns, &self.route, None, names))]
     }
 
     fn by_hand(&self, names: &Names) -> Vec<String> {
-        vec![format!("{} add {}", ip(self.netns, &self.route, names), words(&self.route, None))]
+        vec![format!("{} add {}", ip(self.netns, &self.route, names), named(self.netns, &self.route, None, names))]
     }
 
     fn rhai(&self, names: &Names) -> String {
@@ -195,8 +212,11 @@ pub fn find_to_delete(netns: NetnsCookie, wanted: &RouteSpec, ctx: &mut Context<
 
 /// The error for a route that is not there.
 pub fn no_route(route: &RouteSpec) -> Box<Diagnostic> {
-    Diagnostic::new(Code::NoSuchEntry, format!("there is no route `{}`", words(route, None)))
-        .help("print(ns.routes()) shows those that there are")
+    Diagnostic::new(
+        Code::NoSuchEntry,
+        format!("there is no route `{}`", words(route, None, |index| format!("if{index}"))),
+    )
+    .help("print(ns.routes()) shows those that there are")
 }
 
 fn taken(route: &RouteSpec, there: Option<&RouteSpec>) -> Box<Diagnostic> {
@@ -226,18 +246,19 @@ fn ip(netns: NetnsCookie, route: &RouteSpec, names: &Names) -> String {
     format!("{}{} route", names.ip(netns), if route.dst.addr.is_ipv6() { " -6" } else { "" })
 }
 
-/// A route as `ip route add` takes it.
-pub fn words(route: &RouteSpec, dev: Option<&str>) -> String {
+/// A route as `ip route add` takes it; links that `names` does not know are told by their ifindexes.
+fn named(netns: NetnsCookie, route: &RouteSpec, dev: Option<&str>, names: &Names) -> String {
+    words(route, dev, |index| names.link(LinkKey { netns, index }))
+}
+
+/// The same, where `link` names the links of its gateways.
+pub fn words(route: &RouteSpec, dev: Option<&str>, link: impl Fn(u32) -> String) -> String {
     let mut line = match route.kind {
         RouteKind::Unicast => route.dst.to_string(),
         kind => format!("{} {}", kind.word(), route.dst),
     };
-    opt(&mut line, "via", route.via);
-    match (dev, route.dev) {
-        (Some(name), _) => opt(&mut line, "dev", Some(name)),
-        (None, Some(index)) => opt(&mut line, "dev", Some(format!("if{index}"))),
-        (None, None) => {}
-    }
+    via_words(&mut line, &route.dst, route.via);
+    opt(&mut line, "dev", dev.map(str::to_owned).or(route.dev.map(&link)));
     opt(&mut line, "src", route.src);
     opt(&mut line, "metric", route.metric);
     opt(&mut line, "table", route.table);
@@ -247,27 +268,47 @@ pub fn words(route: &RouteSpec, dev: Option<&str>) -> String {
     }
     for hop in &route.nexthops {
         line.push_str(" nexthop");
-        opt(&mut line, "via", hop.via);
-        opt(&mut line, "dev", hop.dev.map(|d| format!("if{d}")));
+        via_words(&mut line, &route.dst, hop.via);
+        opt(&mut line, "dev", hop.dev.map(&link));
         opt(&mut line, "weight", Some(hop.weight));
+        if hop.onlink {
+            line.push_str(" onlink");
+        }
     }
     line
 }
 
+/// A gateway, whose family is said where it is not the destination's.
+fn via_words(line: &mut String, dst: &Prefix, via: Option<IpAddr>) {
+    let word = if dst.addr.is_ipv4() && via.is_some_and(|via| via.is_ipv6()) { "via inet6" } else { "via" };
+    opt(line, word, via);
+}
+
 fn rhai(verb: &str, netns: NetnsCookie, route: &RouteSpec, dev: Option<&str>, names: &Names) -> String {
-    let mut options = String::new();
-    opt(&mut options, "dev:", dev.map(|d| format!("{d:?},")));
-    opt(&mut options, "metric:", route.metric.map(|m| format!("{m},")));
-    opt(&mut options, "table:", route.table.map(|t| format!("{t},")));
-    let mut text = format!("{}.{verb}(\"{}\"", names.handle(netns), route.dst);
-    if let Some(via) = route.via {
-        text.push_str(&format!(", \"{via}\""));
-    }
-    if !options.is_empty() {
-        text.push_str(&format!(", #{{{} }}", options.trim_end_matches(',')));
-    }
-    text.push(')');
-    text
+    let link = |index: u32| names.link(LinkKey { netns, index });
+    let mut options = Options::default();
+    options.put_text("type", (route.kind != RouteKind::Unicast).then(|| route.kind.word()));
+    options.put_text("dev", dev.map(str::to_owned).or(route.dev.map(link)));
+    options.put("metric", route.metric);
+    options.put("table", route.table);
+    options.put_text("src", route.src);
+    options.put("mtu", route.mtu);
+    options.put_flag("onlink", route.onlink);
+    let hops = route.nexthops.iter().map(|hop| {
+        let mut options = Options::default();
+        options.put_text("via", hop.via);
+        options.put_text("dev", hop.dev.map(link));
+        options.put("weight", Some(hop.weight).filter(|weight| *weight != 1));
+        options.put_flag("onlink", hop.onlink);
+        options.after([""; 0])
+    });
+    let hops: Vec<String> = hops.collect();
+    options.put("nexthops", (!hops.is_empty()).then(|| format!("[{}]", hops.join(", "))));
+    // Without a gateway `default` is IPv4's.
+    let is_v6 = route.dst.addr.is_ipv6() && route.via.is_none() && route.nexthops.is_empty();
+    let dst = if is_v6 && route.dst.is_default() { "::/0".to_owned() } else { route.dst.to_string() };
+    let dst = std::iter::once(format!("\"{dst}\"")).chain(route.via.map(|via| format!("\"{via}\"")));
+    format!("{}.{verb}({})", names.handle(netns), options.after(dst))
 }
 
 /// What a refused route means. The kernel says "invalid gateway" for three different mistakes, so it is looked up which.

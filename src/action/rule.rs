@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::text::{Names, opt};
+use super::text::{Names, Options, opt};
 use super::{After, Change, Context, Failure, Subject, failed};
 use crate::diag::{Code, Diagnostic, Result};
 use crate::kernel::route::RouteKind;
@@ -54,7 +54,7 @@ impl Change for RuleAdd {
     }
 
     fn rhai(&self, names: &Names) -> String {
-        format!("{}.rule({:?})", names.handle(self.netns), words(&self.rule))
+        format!("{}.rule({})", names.handle(self.netns), args(&self.rule))
     }
 }
 
@@ -106,7 +106,7 @@ impl Change for RuleDel {
     }
 
     fn rhai(&self, names: &Names) -> String {
-        format!("{}.del_rule({:?})", names.handle(self.netns), words(&self.rule))
+        format!("{}.del_rule({})", names.handle(self.netns), args(&self.rule))
     }
 }
 
@@ -131,6 +131,26 @@ pub fn words(rule: &RuleSpec) -> String {
         kind => opt(&mut line, "type", Some(kind.word())),
     }
     line
+}
+
+/// A rule as a script's `rule` takes it.
+fn args(rule: &RuleSpec) -> String {
+    let mut options = Options::default();
+    options.put_text("from", rule.from);
+    options.put_text("to", rule.to);
+    options.put_text("iif", rule.iif.as_ref());
+    options.put_text("oif", rule.oif.as_ref());
+    options.put("fwmark", rule.fwmark);
+    options.put("tos", rule.tos);
+    options.put_flag("not", rule.not);
+    match rule.kind {
+        RouteKind::Unicast => options.put("table", rule.table),
+        kind => options.put_text("type", Some(kind.word())),
+    }
+    options.put("priority", Some(rule.priority));
+    let says_family = rule.from.or(rule.to).is_some_and(|prefix| prefix.addr.is_ipv6());
+    options.put_flag("ipv6", rule.v6 && !says_family);
+    options.after([""; 0])
 }
 
 fn taken(rule: &RuleSpec) -> Box<Diagnostic> {

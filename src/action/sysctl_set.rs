@@ -26,8 +26,20 @@ pub struct SysctlSet {
 }
 
 impl SysctlSet {
+    /// Its name as sysctl(8) writes it: a dot of a link's name is a slash.
     fn leaf(&self) -> String {
-        self.path.strip_prefix(sysctl::ROOT).unwrap_or(&self.path).display().to_string()
+        let path = self.path.strip_prefix(sysctl::ROOT).unwrap_or(&self.path).display().to_string();
+        path.chars()
+            .map(|c| {
+                if c == '/' {
+                    '.'
+                } else if c == '.' {
+                    '/'
+                } else {
+                    c
+                }
+            })
+            .collect()
     }
 
     /// Reads a setting.
@@ -73,11 +85,19 @@ impl Change for SysctlSet {
     }
 
     fn ip(&self, names: &Names) -> Vec<String> {
-        vec![format!("{}sysctl -w {}={:?}", names.exec(self.netns), self.leaf(), self.value)]
+        let is_word = self.value.chars().all(|c| c.is_ascii_alphanumeric() || "-_.:".contains(c));
+        let value = if is_word && !self.value.is_empty() { self.value.clone() } else { format!("{:?}", self.value) };
+        vec![format!("{}sysctl -w {}={value}", names.exec(self.netns), self.leaf())]
     }
 
     fn rhai(&self, names: &Names) -> String {
-        format!("{}.sysctl({:?}, {:?})", names.handle(self.netns), self.leaf(), self.value)
+        let (leaf, ns) = (self.leaf(), names.handle(self.netns));
+        let truth = ["0", "1"].iter().position(|digit| *digit == self.value).map(|digit| digit == 1);
+        match (leaf.as_str(), truth) {
+            ("net.ipv4.ip_forward", Some(on)) => format!("{ns}.forward({on})"),
+            ("net.ipv6.conf.all.forwarding", Some(on)) => format!("{ns}.forward6({on})"),
+            _ => format!("{ns}.sysctl({leaf:?}, {:?})", self.value),
+        }
     }
 }
 

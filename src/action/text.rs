@@ -13,6 +13,9 @@ use crate::kernel::space::NetnsCookie;
 pub struct Names {
     netns: HashMap<NetnsCookie, Name>,
     links: HashMap<LinkKey, String>,
+    handles: HashMap<NetnsCookie, String>,
+    link_handles: HashMap<LinkKey, String>,
+    host_pid: Option<&'static str>,
 }
 
 /// What a namespace is called.
@@ -59,6 +62,21 @@ impl Names {
         self.links.insert(link, name.into());
     }
 
+    /// Learns the variable of a script that holds a namespace.
+    pub fn insert_handle(&mut self, netns: NetnsCookie, variable: impl Into<String>) {
+        self.handles.insert(netns, variable.into());
+    }
+
+    /// Learns the variable of a script that holds a link.
+    pub fn insert_link_handle(&mut self, link: LinkKey, variable: impl Into<String>) {
+        self.link_handles.insert(link, variable.into());
+    }
+
+    /// Learns a process in the namespace that the lab works in, in the words of a shell; the first one otherwise.
+    pub fn set_host_pid(&mut self, pid: &'static str) {
+        self.host_pid = Some(pid);
+    }
+
     /// The name of a link; one that nobody has named is told by its ifindex, which iproute2 takes as well.
     pub fn link(&self, link: LinkKey) -> String {
         self.links.get(&link).cloned().unwrap_or_else(|| format!("if{}", link.index))
@@ -99,20 +117,79 @@ impl Names {
     /// What `ip` takes for a namespace to make a link in, or to move it to; the host is the namespace of the first process.
     pub fn target(&self, netns: NetnsCookie) -> &str {
         match self.netns.get(&netns) {
-            None => "1",
+            None => self.host_pid.unwrap_or("1"),
             Some(Name::Netns(name)) => name,
             Some(Name::Guest(guest)) => &guest.pid,
         }
     }
 
-    /// How a script would reach the namespace: `host` or `get_netns("…")`.
+    /// How a script would reach the namespace: by its variable, `host` or `get_netns("…")`.
     pub fn handle(&self, netns: NetnsCookie) -> String {
+        if let Some(variable) = self.handles.get(&netns) {
+            return variable.clone();
+        }
         match self.netns.get(&netns) {
             None => "host".into(),
             Some(Name::Netns(name)) => format!("get_netns({name:?})"),
             Some(Name::Guest(guest)) => guest.handle.clone(),
         }
     }
+}
+
+impl Names {
+    /// How a script would reach the namespace of this name.
+    pub fn handle_by_name(&self, name: &str) -> String {
+        let has_it = |known: &Name| matches!(known, Name::Netns(known) if known == name);
+        let netns = self.netns.iter().find(|(_, known)| has_it(known)).map(|(netns, _)| *netns);
+        netns.map_or_else(|| format!("get_netns({name:?})"), |netns| self.handle(netns))
+    }
+
+    /// How a script would reach a link of this name: by its variable, or `get_netns("…")["eth0"]`.
+    pub fn link_handle(&self, link: LinkKey, name: &str) -> String {
+        let variable = self.link_handles.get(&link).cloned();
+        variable.unwrap_or_else(|| format!("{}[{name:?}]", self.handle(link.netns)))
+    }
+}
+
+/// The options of a call in a script, `#{ mtu: 1400, up: false }`.
+#[derive(Debug, Clone, Default)]
+pub struct Options(Vec<String>);
+
+impl Options {
+    /// Adds a number or a truth, if it is given.
+    pub fn put<T: std::fmt::Display>(&mut self, key: &str, value: Option<T>) {
+        self.0.extend(value.map(|value| format!("{key}: {value}")));
+    }
+
+    /// Adds a text, if it is given.
+    pub fn put_text<T: std::fmt::Display>(&mut self, key: &str, value: Option<T>) {
+        self.put(key, value.map(|value| format!("{:?}", value.to_string())));
+    }
+
+    /// Adds what is true.
+    pub fn put_flag(&mut self, key: &str, value: bool) {
+        self.put(key, value.then_some(true));
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The arguments of a call: those that are given, and the options behind them, if there are any.
+    pub fn after<T: Into<String>>(self, args: impl IntoIterator<Item = T>) -> String {
+        let mut all: Vec<String> = args.into_iter().map(Into::into).collect();
+        if !self.0.is_empty() {
+            all.push(format!("#{{ {} }}", self.0.join(", ")));
+        }
+        all.join(", ")
+    }
+}
+
+/// A number with the largest of some units in which it is whole: `5ms` of 5000000 nanoseconds. The last unit is 1.
+pub fn in_units(number: u64, units: &[(&'static str, u64)]) -> String {
+    let (word, size) = units.iter().find(|(_, size)| number.is_multiple_of(*size)).unwrap_or(&("", 1));
+    format!("{}{word}", number / size)
 }
 
 /// `on` or `off`, as iproute2 writes most switches.

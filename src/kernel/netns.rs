@@ -90,6 +90,20 @@ fn own_mounts(name: &NsName) -> io::Result<()> {
     Ok(())
 }
 
+/// The links of a namespace with a name whose MACs somebody chose (`NET_ADDR_SET` of linux/netdevice.h), which only sysfs
+/// tells; none where that cannot be looked at.
+pub fn chosen_macs(netns: BorrowedFd<'_>, name: Option<&NsName>) -> Vec<String> {
+    const CLASS: &str = "/sys/class/net";
+    let look = || {
+        let links = fs::read_dir(CLASS).into_iter().flatten().flatten();
+        let is_chosen = |link: &fs::DirEntry| {
+            fs::read_to_string(link.path().join("addr_assign_type")).is_ok_and(|text| text.trim() == "3")
+        };
+        links.filter(is_chosen).map(|link| link.file_name().to_string_lossy().into_owned()).collect()
+    };
+    within_as_named(netns, name, look).unwrap_or_default()
+}
+
 /// Binds a file over another, if that is there.
 fn bind_over(file: &Path, over: &Path) -> io::Result<()> {
     let none = None::<&str>;

@@ -87,6 +87,40 @@ pub fn delete(index: u32) -> Raw {
     root(RTM_DELQDISC, index)
 }
 
+/// What a netem at the root of a link does, from the kernel's own message, each word left out that says nothing; `None` for
+/// another discipline, or a netem that does what this type cannot say.
+pub fn read(message: &Raw) -> Option<NetemSpec> {
+    /// `TCA_NETEM_CORR`, `_DELAY_DIST`, `_LOSS`, `_SLOT` and their like, which netlab does not set.
+    const OTHERS: [u16; 5] = [2, 5, 7, 9, 12];
+    let is_netem = message.get(KIND).is_some_and(|kind| kind.string() == "netem");
+    let options = &message.get(OPTIONS).filter(|_| is_netem && message.header_u32(12) == ROOT)?.value;
+    let word = |bytes: &[u8], at: usize| bytes.get(at..at + 4).and_then(|b| b.try_into().ok()).map(u32::from_ne_bytes);
+    let long = |bytes: &[u8]| bytes.get(..8).and_then(|b| b.try_into().ok()).map(u64::from_ne_bytes);
+    let [limit, loss, duplicate] = [word(options, 4)?, word(options, 8)?, word(options, 16)?];
+    let mut spec = NetemSpec {
+        limit: Some(limit).filter(|limit| *limit != LIMIT),
+        loss: percent(loss),
+        duplicate: percent(duplicate),
+        ..NetemSpec::default()
+    };
+    for attribute in super::raw::decode(options.get(24..)?) {
+        let value = attribute.value.as_slice();
+        match attribute.kind {
+            REORDER => spec.reorder = word(value, 0).and_then(percent),
+            CORRUPT => spec.corrupt = word(value, 0).and_then(percent),
+            RATE if spec.rate.is_none() => {
+                spec.rate = word(value, 0).filter(|bytes| *bytes != 0).map(|bytes| u64::from(bytes) * 8);
+            }
+            RATE64 => spec.rate = long(value).map(|bytes| bytes * 8),
+            LATENCY64 => spec.delay = long(value).filter(|nanos| *nanos != 0),
+            JITTER64 => spec.jitter = long(value).filter(|nanos| *nanos != 0),
+            kind if OTHERS.contains(&kind) && value.iter().any(|byte| *byte != 0) && kind != 5 => return None,
+            _ => {}
+        }
+    }
+    Some(spec)
+}
+
 fn root(kind: u16, index: u32) -> Raw {
     let mut message = Raw { kind, header: vec![0; 20], attributes: Vec::new() };
     message.set_header_u32(4, index);
@@ -97,6 +131,14 @@ fn root(kind: u16, index: u32) -> Raw {
 /// A share as netem counts it: of 2^32 - 1.
 fn share(percent: Option<f64>) -> u32 {
     percent.map_or(0, |percent| (percent / 100.0 * f64::from(u32::MAX)).round() as u32)
+}
+
+/// The same back: the shortest number of percent that comes to this share; nothing for none.
+fn percent(counted: u32) -> Option<f64> {
+    let exact = f64::from(counted) / f64::from(u32::MAX) * 100.0;
+    let rounded = (0..8).filter_map(|digits| format!("{exact:.digits$}").parse::<f64>().ok());
+    let shortest = rounded.into_iter().find(|rounded| share(Some(*rounded)) == counted);
+    (counted > 0).then(|| shortest.unwrap_or(exact))
 }
 
 #[cfg(test)]
@@ -117,5 +159,7 @@ mod tests {
                       0c 00 0a 00 80 96 98 00 00 00 00 00";
         assert_eq!(is.join(" "), wanted);
         assert_eq!(share(Some(100.0)), u32::MAX);
+        assert_eq!(read(&netem(7, &spec)), Some(spec));
+        assert_eq!(percent(share(Some(0.3))), Some(0.3));
     }
 }

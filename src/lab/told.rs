@@ -145,22 +145,7 @@ impl Teller<'_> {
     fn route(&self, item: &Item) -> String {
         let Some(RouteNetlinkMessage::NewRoute(m)) = message(24, item) else { return item.value.as_text() };
         match RouteSpec::read_any(&m) {
-            Some(mut spec) => {
-                let dev = spec.dev.map(|index| self.link(index));
-                let hops = std::mem::take(&mut spec.nexthops);
-                let mut line = route::words(&spec, dev.as_deref());
-                for hop in hops {
-                    line.push_str(" nexthop");
-                    if let Some(via) = hop.via {
-                        line.push_str(&format!(" via {via}"));
-                    }
-                    if let Some(dev) = hop.dev {
-                        line.push_str(&format!(" dev {}", self.link(dev)));
-                    }
-                    line.push_str(&format!(" weight {}", hop.weight));
-                }
-                line
-            }
+            Some(spec) => route::words(&spec, None, |index| self.link(index)),
             None => {
                 let v6 = m.header.address_family == netlink_packet_route::AddressFamily::Inet6;
                 let state = crate::probe::state::route::RouteState::new(&m, v6, &Default::default());

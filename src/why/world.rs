@@ -130,8 +130,13 @@ impl<'k> World<'k> {
 
     /// The other end of a veth, or the link that a link sits on, wherever it is; `None` if it is in no namespace with a name.
     pub fn peer(&mut self, spot: Spot) -> Option<Spot> {
-        let (index, number) = self.link(spot).map(|l| (l.link_index, l.link_netnsid))?;
-        let space = match number {
+        let index = self.link(spot)?.link_index?;
+        self.beyond(spot, index)
+    }
+
+    /// The link of an ifindex where a link says that its other half is: in its own namespace, unless it names another.
+    pub fn beyond(&mut self, spot: Spot, index: u32) -> Option<Spot> {
+        let space = match self.link(spot)?.link_netnsid {
             None => spot.space,
             Some(number) => {
                 if self.spaces[spot.space].numbers.is_none() {
@@ -142,7 +147,7 @@ impl<'k> World<'k> {
                 *self.spaces[spot.space].numbers.as_ref()?.get(&number)?
             }
         };
-        let peer = Spot { space, link: index? };
+        let peer = Spot { space, link: index };
         self.link(peer).map(|_| peer)
     }
 

@@ -6,6 +6,7 @@
 
 pub mod bridge;
 pub mod kind;
+pub mod told;
 pub mod tunnel;
 
 use std::os::fd::RawFd;
