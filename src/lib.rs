@@ -6,6 +6,7 @@ pub mod container;
 pub mod dhcp;
 pub mod diag;
 pub mod exercise;
+pub mod export;
 pub mod graph;
 pub mod journal;
 pub mod kernel;

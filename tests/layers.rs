@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The layers from the bottom up. A file imports from its own layer and from those before it.
-const LAYERS: [&str; 18] = [
+const LAYERS: [&str; 19] = [
     "diag",
     "types",
     "kernel",
@@ -19,6 +19,7 @@ const LAYERS: [&str; 18] = [
     "lint",
     "why",
     "graph",
+    "export",
     "script",
     "exercise",
     "report",

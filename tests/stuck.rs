@@ -44,7 +44,7 @@ const OBSTACLES: &[Obstacle] = &[
     Obstacle {
         put: "f=/proc/sys/net/ipv4/conf/all/forwarding && mount --bind $f $f && mount -o remount,ro,bind $f",
         away: "umount /proc/sys/net/ipv4/conf/all/forwarding",
-        left: "left over: sysctl -w net/ipv4/ip_forward=",
+        left: "left over: sysctl -w net.ipv4.ip_forward=",
         why: "EROFS",
     },
     Obstacle {

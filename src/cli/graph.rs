@@ -65,7 +65,7 @@ pub fn run(args: Args) -> Result<u8> {
 }
 
 /// A lab on this machine has no place of its own.
-fn lab_here(target: &str, error: Box<Diagnostic>) -> Result<(place::Place, String)> {
+pub(super) fn lab_here(target: &str, error: Box<Diagnostic>) -> Result<(place::Place, String)> {
     let is_it = Store::open().is_ok_and(|store| labs::all(&store).iter().any(|lab| lab.name.as_str() == target));
     if is_it { Ok((place::Place::Here, target.to_owned())) } else { Err(error) }
 }

@@ -8,6 +8,7 @@ pub mod down;
 pub mod ending;
 pub mod exec;
 pub mod exercise;
+pub mod export;
 pub mod fail;
 pub mod fix;
 pub mod graph;
@@ -76,6 +77,8 @@ enum Command {
     Show(show::Args),
     /// Draw the network: namespaces as boxes, bridges and wires as bars.
     Graph(graph::Args),
+    /// Write a network that is there as a script, or as bash.
+    Export(export::Args),
     /// Say what stops traffic between two namespaces, and how to mend it.
     Why(why::Args),
     /// Learn by exercises on a live network; write and grade them.
@@ -163,6 +166,7 @@ impl Command {
             Command::Shell(args) => shell::run(args),
             Command::Show(args) => show::run(args),
             Command::Graph(args) => graph::run(args),
+            Command::Export(args) => export::run(args),
             Command::Why(args) => why::run(args),
             Command::Exercise(args) => exercise::run(args),
             Command::Snapshot(args) => snapshot::run(args),
@@ -192,6 +196,7 @@ impl Command {
             | Command::Exec(_)
             | Command::Shell(_)
             | Command::Snapshot(_)
+            | Command::Export(_)
             | Command::Completions(_) => false,
         }
     }

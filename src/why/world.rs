@@ -258,6 +258,11 @@ impl<'k> World<'k> {
         self.kernel.socket(self.spaces[space].cookie)
     }
 
+    /// The open namespace, for what is read by other ways than a socket.
+    pub fn fd(&self, space: usize) -> Option<std::os::fd::BorrowedFd<'_>> {
+        self.kernel.fd(self.spaces[space].cookie)
+    }
+
     /// A setting below `net`, such as `ipv4/ip_forward`; `None` if this kernel has none of that name.
     pub fn setting(&mut self, space: usize, key: &str) -> Option<String> {
         let space = &mut self.spaces[space];
