@@ -54,7 +54,11 @@ pub(super) fn go(first: &Break, question: &str, keep: bool, json: bool) -> Resul
     let store = Store::open()?;
     let name = labs::free_name(&store, "why-fix")?;
     let (file, script, args) = ("<why>".to_owned(), question.to_owned(), Vec::new());
-    let lab = Lab::create(NewLab { name: name.clone(), file, script, args, verify: false, exercise: None }, store, stop.clone())?;
+    let lab = Lab::create(
+        NewLab { name: name.clone(), file, script, args, verify: false, exercise: None },
+        store,
+        stop.clone(),
+    )?;
     let mut live = Live::new(lab, &stop, Path::new("."), &[], |_| {})?;
     let mut tried = Tried { ok: false, statements: Vec::new(), left: None, lab: None, undo: 0 };
     let say = |text: &str| {

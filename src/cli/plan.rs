@@ -84,7 +84,14 @@ fn inside(
     let standing = machine.stand_in()?;
     // Nobody sees the lab's name, so one that a lab could not have does not matter.
     let name = LabName::new(&found.stem).or_else(|_| LabName::new("plan"))?;
-    let new = NewLab { name, file: found.file.clone(), script: found.text, args: args.args.clone(), verify: false, exercise: None };
+    let new = NewLab {
+        name,
+        file: found.file.clone(),
+        script: found.text,
+        args: args.args.clone(),
+        verify: false,
+        exercise: None,
+    };
     let mut lab = Lab::create(new, Store::open()?, stop.clone())?;
     let told = Rc::new(RefCell::new(Vec::new()));
     lab.plan = Some(Plan::new(&standing, as_root, listener(told.clone(), found.file.clone(), args.json)));

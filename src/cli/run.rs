@@ -120,7 +120,14 @@ fn go(args: &Args, found: Found, name: LabName, script: Script, timeout: Option<
         }
     }
     let begun = Instant::now();
-    let new = NewLab { name, file: found.file, script: found.text, args: args.args.clone(), verify: args.verify, exercise: None };
+    let new = NewLab {
+        name,
+        file: found.file,
+        script: found.text,
+        args: args.args.clone(),
+        verify: args.verify,
+        exercise: None,
+    };
     let mut lab = Lab::create(new, store, stop.clone())?;
     args.hands.tie(&mut lab);
     lab.deadline = timeout.map(|t| begun + t);

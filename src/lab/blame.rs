@@ -150,8 +150,9 @@ impl Lab {
     ) -> Result<()> {
         let made = |header: &Header, o: &Objects| {
             // The start of an exercise is there to be changed.
-            header.exercise.is_none() && (o.made_netns().any(|n| n.cookie == netns)
-                || o.made_links().any(|l| l.spots.iter().any(|s| Some(s.key) == link)))
+            header.exercise.is_none()
+                && (o.made_netns().any(|n| n.cookie == netns)
+                    || o.made_links().any(|l| l.spots.iter().any(|s| Some(s.key) == link)))
         };
         let Some(lab) = self.other_lab_that(made) else { return Ok(()) };
         Err(Diagnostic::new(Code::NotOurs, format!("cannot {verb} {what}: it belongs to the lab `{lab}`"))
