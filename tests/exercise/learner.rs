@@ -92,6 +92,19 @@ fn from_the_list_to_the_solution() {
     assert_eq!(sandbox.sh("ip -br link | wc -l; ls /run/netns | wc -l"), "1\n0\n");
 }
 
+/// Where the cause is what is to be found, the checks do not tell it.
+#[test]
+fn a_drill_does_not_give_its_fault_away() {
+    let Some(sandbox) = Sandbox::new() else { return };
+    netlab(&sandbox, "exercise start --no-shell --seed 3 find-wire").ends_with(0);
+    let check = netlab(&sandbox, "exercise check").ends_with(1).stdout;
+    assert!(check.contains("✗ ann reaches bob\n       no reply from 10.20.0.2 in 1 s\n"), "{check}");
+    assert!(netlab(&sandbox, "why find-wire/ann bob").stdout.contains("`bob` is told not to answer pings"));
+    netlab(&sandbox, "exercise start --no-shell --seed 3 router").ends_with(0);
+    let check = netlab(&sandbox, "exercise check router").ends_with(1).stdout;
+    assert!(check.contains(", since "), "{check}");
+}
+
 #[test]
 fn what_is_wrong_with_a_name_or_a_file() {
     let Some(sandbox) = Sandbox::new() else { return };
