@@ -14,7 +14,7 @@ use std::time::Instant;
 use common::{aloud, skip};
 
 /// The suites that run inside.
-const SUITES: [&str; 5] = ["kinds", "kinds_more", "labs", "rollback", "reference"];
+const SUITES: [&str; 6] = ["kinds", "kinds_more", "labs", "rollback", "reference", "exercise"];
 
 /// The labs that want VLANs.
 const VLAN_LABS: &str = "vlan,vlan eth0,vlan-bridge";
@@ -61,6 +61,12 @@ fn examples() {
     let first = "for module in vrf bonding ip_gre geneve sch_netem; do $(cat /proc/sys/kernel/modprobe) $module; done";
     let env = [("CASE", "vlan,dummy,needs,vrf,bond,gre,geneve,netem")];
     inside_after(first, "reference", "every_example", &env);
+}
+
+/// The exercises that want VLANs.
+#[test]
+fn exercises() {
+    inside("exercise", "each_does", &[("CASE", "vlan,vlan-bridge,router-on-a-stick")]);
 }
 
 /// A machine that was started with `ipv6.disable=1`: labs run, and leave what they found.

@@ -53,6 +53,17 @@ fn every_example_runs_and_leaves_nothing() {
 }
 
 fn check(example: &Example, sandbox: &Sandbox, before: &World) -> Reuse {
+    if example.text.starts_with("exercise(") {
+        sandbox.write("/mnt/example.rhai", example.text);
+        let home = [("HOME", "/mnt")];
+        let netlab = |args: &[&str]| sandbox.netlab_with(args, &home, std::path::Path::new("/mnt"));
+        netlab(&["exercise", "start", "--no-shell", "example.rhai"]).ends_with(0);
+        // Nothing has been done yet.
+        netlab(&["exercise", "check"]).ends_with(1);
+        netlab(&["down"]).ends_with(0);
+        assert_same(before, sandbox, "down");
+        return Reuse::Yes;
+    }
     let run = run_script(sandbox, example.text);
     let lacks = ["NL0401", "NL0402"].iter().any(|code| run.stderr.contains(code));
     if run.code == Some(3) && lacks && example.text.contains("needs(") {

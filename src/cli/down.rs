@@ -1,5 +1,7 @@
 //! `netlab down`: undoes a finished run, exactly.
 
+use serde_json::json;
+
 use super::labs::{self, LabInfo};
 use super::{ending, fail, out, place};
 use crate::diag::{Code, Diagnostic, KernelError, Result};
@@ -67,11 +69,27 @@ impl Target {
     fn take_down(&self, store: &Store, stop: &Stop, quiet: bool, json: bool) -> Result<u8> {
         let Some(sandbox) = &self.sandbox else { return take_down(store, stop, &self.name, quiet, json) };
         match sandbox::claim_existing(sandbox)? {
+            // What a learner did there is nobody's lab, and goes with the sandbox.
+            Some(claim) if *sandbox == self.name && is_exercise(&self.name) => {
+                claim.end()?;
+                if json {
+                    out::json(&json!({ "lab": self.name, "complete": true, "exit_code": 0 }));
+                } else if !quiet {
+                    out::line(format!("`{}` has ended, with its sandbox and all that was in it", self.name));
+                }
+                Ok(0)
+            }
             Some(claim) => place::work(claim, None, json, || take_down(&Store::open()?, stop, &self.name, quiet, json)),
             // It has ended meanwhile, with all that was in it.
             None => Err(no_such_lab(store, &self.name)),
         }
     }
+}
+
+/// Whether the sandbox of a lab is that of an exercise.
+fn is_exercise(lab: &LabName) -> bool {
+    let state = sandbox::find(lab).and_then(|sandbox| sandbox.store().status(lab).ok());
+    state.and_then(|(_, state)| state.header).is_some_and(|header| header.exercise.is_some())
 }
 
 /// Takes up a lab's undo and prints how it ended.

@@ -137,7 +137,7 @@ fn judge(grade: &mut Grade, sheet: &Sheet, (fate, took): Ran, rules: &Rules) {
             let name =
                 nix::sys::signal::Signal::try_from(signal).map_or_else(|_| signal.to_string(), |s| s.to_string());
             grade.notes.push(format!(
-                "its process was ended by {name}, as when it needs more than {} MiB of memory",
+                "its process was ended by {name}: it ended itself, or needed more than {} MiB of memory",
                 rules.memory
             ));
         }

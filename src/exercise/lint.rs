@@ -136,7 +136,7 @@ impl Lint {
             match fate {
                 Fate::Done(done) => {
                     failed.extend(numbers(&done.outcomes, |o| matches!(o, Outcome::Failed { .. })));
-                    complete &= self.judge_one(work, &what, done);
+                    complete &= self.judge_one(work, *seed, done);
                 }
                 Fate::Died(signal) => {
                     complete = false;
@@ -170,15 +170,17 @@ impl Lint {
     }
 
     /// Whether the run says anything about the checks.
-    fn judge_one(&mut self, work: &Work, what: &str, done: &Done) -> bool {
+    fn judge_one(&mut self, work: &Work, seed: u64, done: &Done) -> bool {
+        let what = &self.named(work, seed);
         for (stage, error) in &done.troubles {
-            let stage = match stage {
-                Stage::Setup => "setup failed: ",
-                Stage::Checks => "the checks were ended: ",
-                Stage::Undo => "the undo failed: ",
-                Stage::Read | Stage::Unfit | Stage::Work => "",
+            let what = match stage {
+                // Whatever comes after it.
+                Stage::Setup => format!("setup, seed {seed}"),
+                Stage::Checks => format!("{what}: the checks were ended"),
+                Stage::Undo => format!("{what}: the undo failed"),
+                Stage::Read | Stage::Unfit | Stage::Work => what.clone(),
             };
-            self.find(error.site.clone(), format!("{what}: {stage}{error}"), error.help.as_deref());
+            self.find(error.site.clone(), format!("{what}: {error}"), error.help.as_deref());
         }
         for (i, outcome) in done.outcomes.iter().enumerate() {
             if let Outcome::Broken { error } = outcome {

@@ -213,7 +213,8 @@ mod tests {
     #[test]
     fn what_a_student_gets() {
         let params = vec![crate::script::exercise::Param { name: "net".into(), literal: "\"a)\"".into() }];
-        let sheet = Sheet { params, ..Sheet::new(1) };
+        let mut sheet = Sheet::new(1);
+        sheet.params = params;
         let released = release(TEXT, &sheet);
         assert_eq!(
             released,

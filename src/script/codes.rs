@@ -1,11 +1,12 @@
 //! What each code means, at length: the texts in `stdlib/codes/`.
 
-const TEXTS: [&str; 5] = [
+const TEXTS: [&str; 6] = [
     include_str!("../../stdlib/codes/things.md"),
     include_str!("../../stdlib/codes/language.md"),
     include_str!("../../stdlib/codes/run.md"),
     include_str!("../../stdlib/codes/why.md"),
     include_str!("../../stdlib/codes/warnings.md"),
+    include_str!("../../stdlib/codes/exercises.md"),
 ];
 
 /// A code with its text.

@@ -11,10 +11,10 @@ use crate::diag::{Code, Diagnostic, Result, Site, nearest};
 pub(super) const FUNCTIONS: &[Function] = &[
     word(
         "exercise",
-        "id, title, #{ level, needs, after, time }?",
+        "id, title, #{ level, needs, after, time, why }?",
         (2, 3),
         "()",
-        "Says that this file is an exercise. It stands before all other words of one.\n\nSuch a file is begun with `netlab exercise start FILE`, and not with `run`; `netlab exercise new FILE` writes one to begin with, and `netlab exercise lint FILE` says what it lacks.\n\n* `id` - its name on the command line\n* `level` - 1 for first steps, 2 for the course, 3 for what is hard\n* `needs` - what the kernel must have, as in `needs`\n* `after` - the names of exercises that one should have done before\n* `time` - seconds that the start, or all checks together, may take: 60 if it is not said\n\n```rhai\nexercise(\"first-wire\", \"Two namespaces, one wire\", #{ level: 1 });\nlet net = param(\"net\", [\"10.1.0\", \"10.2.0\"]);\n\nsetup(|| { netns(\"red\"); netns(\"blue\"); });\n\ntask(`Connect red and blue by a veth pair, as ${net}.1/24 and ${net}.2/24.`);\ncheck(\"red reaches blue\", #{ points: 2, hint: [\"What does each end of a wire need before it can talk?\"] },\n    || get_netns(\"red\").ping(`${net}.2`));\n\nsolution(|| {\n    veth(get_netns(\"red\").port(`${net}.1/24`), get_netns(\"blue\").port(`${net}.2/24`));\n});\nwrong(\"one end is down\", [\"red reaches blue\"], || {\n    veth(get_netns(\"red\").port(`${net}.1/24`), get_netns(\"blue\").port(`${net}.2/24`)).b.down();\n});\n```",
+        "Says that this file is an exercise, before all other words of one.\n\nSuch a file is begun with `netlab exercise start FILE`, and not with `run`; `netlab exercise new FILE` writes one to begin with, and `netlab exercise lint FILE` says what it lacks.\n\n* `id` - its name on the command line\n* `level` - 1 for first steps, 2 for the course, 3 for what is hard\n* `needs` - what the kernel must have, as in `needs`\n* `after` - the names of exercises that one should have done before\n* `time` - seconds that the start, or all checks together, may take: 60 if it is not said\n* `why` - `false` where the cause is what is to be found: a check that fails then does not name it\n\n```rhai\nexercise(\"first-wire\", \"Two namespaces, one wire\", #{ level: 1 });\nlet net = param(\"net\", [\"10.1.0\", \"10.2.0\"]);\n\nsetup(|| { netns(\"red\"); netns(\"blue\"); });\n\ntask(`Connect red and blue by a veth pair, as ${net}.1/24 and ${net}.2/24.`);\ncheck(\"red reaches blue\", #{ points: 2, hint: [\"What does each end of a wire need before it can talk?\"] },\n    || get_netns(\"red\").ping(`${net}.2`));\n\nsolution(|| {\n    veth(get_netns(\"red\").port(`${net}.1/24`), get_netns(\"blue\").port(`${net}.2/24`));\n});\nwrong(\"one end is down\", [\"red reaches blue\"], || {\n    veth(get_netns(\"red\").port(`${net}.1/24`), get_netns(\"blue\").port(`${net}.2/24`)).b.down();\n});\n```",
         exercise,
     ),
     word(
@@ -22,7 +22,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "text",
         (1, 1),
         "()",
-        "One numbered thing to do. The checks that follow belong to it, up to the next task.\n\n```rhai\nexercise(\"x\", \"An example\");\ntask(\"Make a namespace `red`.\");\ncheck(\"there is a namespace red\", || get_netns(\"red\")[\"lo\"].is_up);\n```",
+        "One numbered thing to do.\n\nThe checks that follow belong to it, up to the next task.\n\n```rhai\nexercise(\"x\", \"An example\");\ntask(\"Make a namespace `red`.\");\ncheck(\"there is a namespace red\", || get_netns(\"red\")[\"lo\"].is_up);\n```",
         task,
     ),
     word(
@@ -38,7 +38,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "closure",
         (1, 1),
         "()",
-        "Makes the network that the learner finds. Without one she begins with an empty machine.\n\n```rhai\nexercise(\"x\", \"An example\");\nsetup(|| { netns(\"red\", #{ lo: false }); });\ntask(\"Have red reach itself.\");\ncheck(\"red reaches itself\", || get_netns(\"red\").ping(\"127.0.0.1\"));\n```",
+        "Makes the network that the learner finds.\n\nWithout one she begins with an empty machine.\n\n```rhai\nexercise(\"x\", \"An example\");\nsetup(|| { netns(\"red\", #{ lo: false }); });\ntask(\"Have red reach itself.\");\ncheck(\"red reaches itself\", || get_netns(\"red\").ping(\"127.0.0.1\"));\n```",
         setup,
     ),
     word(
@@ -46,7 +46,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "text, #{ points, hint, after, hidden }?, closure",
         (2, 3),
         "()",
-        "What must hold when the task is done: the closure gives a bool or a probe, and a probe says why it failed.\n\nWhat the closure changes is taken back when it has ended. `!probe` holds only while the place that it is asked from is alive. Look at what the network does (`ping`, `traceroute`, `goes_via`, `same_segment`), or that it has something (`has_addr`, `has_route`), not that it looks like yours.\n\n* `points` - 1 if it is not said\n* `hint` - a text, a closure that gives a text, or an array of those, shown one at a time; a closure looks at what is there, and gives `()` when it has nothing to say\n* `after` - the texts of checks without which this one would say nothing: it is skipped when one of them fails\n* `hidden` - only for grading: `netlab exercise release` leaves it out\n\n```rhai\nexercise(\"x\", \"An example\");\nsetup(|| { netns(\"red\"); });\ntask(\"Give red a bridge.\");\ncheck(\"red has a bridge\", #{ points: 2, hint: [\n    || if get_netns(\"red\").links().len() == 1 { \"There is no link in red but lo.\" },\n    \"A bridge is a link of the kind `bridge`.\",\n] }, || get_netns(\"red\").links().some(|l| l.kind == \"bridge\"));\n```",
+        "What must hold when the task is done: the closure gives a bool or a probe, and a probe says why it failed.\n\nWhat the closure changes is taken back when it has ended. `!probe` holds only while the place that it is asked from is alive. Look at what the network does (`ping`, `traceroute`, `goes_via`, `same_segment`), or that it has something (`has_addr`, `has_route`), not that it looks like yours.\n\n* `points` - 1 if it is not said\n* `hint` - a text, a closure that gives a text, or an array of those, shown one at a time; a closure looks at what is there, and gives `()` when it has nothing to say\n* `after` - the texts of checks without which this one would say nothing: it is skipped when one of them fails\n* `hidden` - only for grading: `netlab exercise release` leaves it out\n\n```rhai\nexercise(\"x\", \"An example\");\nsetup(|| { netns(\"red\"); });\ntask(\"Give red a bridge.\");\ncheck(\"red has a bridge\", #{ points: 2, hint: [\n    || if get_netns(\"red\").links().len() == 1 { \"There is no link in red but lo.\" },\n    \"A bridge is a link of the kind `bridge`.\",\n] }, || get_netns(\"red\").links().some(|l| \"linkinfo\" in l && l.linkinfo.info_kind == \"bridge\"));\n```",
         check,
     ),
     word(
@@ -54,7 +54,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "closure",
         (1, 1),
         "()",
-        "Solves the exercise, from what `setup` left. The learner sees it when she has passed.\n\n```rhai\nexercise(\"x\", \"An example\");\ntask(\"Make a namespace `red`.\");\ncheck(\"there is a namespace red\", || get_netns(\"red\")[\"lo\"].is_up);\nsolution(|| { netns(\"red\"); });\n```",
+        "Solves the exercise, from what `setup` left.\n\nThe learner sees it when she has passed.\n\n```rhai\nexercise(\"x\", \"An example\");\ntask(\"Make a namespace `red`.\");\ncheck(\"there is a namespace red\", || get_netns(\"red\")[\"lo\"].is_up);\nsolution(|| { netns(\"red\"); });\n```",
         solution,
     ),
     word(
@@ -93,6 +93,8 @@ pub struct Sheet {
     pub after: Vec<String>,
     /// Seconds that the start, or all checks together, may take.
     pub time: u64,
+    /// Whether a check that fails names the cause of it; where the cause is to be found, it does not.
+    pub explains: bool,
     /// What was drawn.
     pub params: Vec<Param>,
     /// The tasks, in order.
@@ -163,7 +165,7 @@ pub struct Wrong {
 impl Sheet {
     /// An empty one, whose values are drawn from a seed.
     pub fn new(seed: u64) -> Self {
-        Self { seed, time: 60, level: 1, ..Self::default() }
+        Self { seed, time: 60, level: 1, explains: true, ..Self::default() }
     }
 
     /// Whether it has a solution.
@@ -241,6 +243,7 @@ fn exercise(c: &mut Call<'_>) -> Result<Dynamic> {
     let level = options.number::<u8>("level")?.unwrap_or(1);
     let (needs, after) = (options.texts("needs")?, options.texts("after")?);
     let time = options.number::<u64>("time")?.unwrap_or(60);
+    let explains = options.bool("why")?.unwrap_or(true);
     options.finish()?;
     if !(1..=3).contains(&level) {
         return Err(Diagnostic::new(Code::OutOfRange, format!("level {level} is out of range: 1 to 3")));
@@ -256,7 +259,8 @@ fn exercise(c: &mut Call<'_>) -> Result<Dynamic> {
     if !sheet.id.is_empty() {
         return Err(bad("one file is one exercise: `exercise` stands here a second time"));
     }
-    (sheet.id, sheet.title, sheet.level, sheet.needs, sheet.after, sheet.time) = (id, title, level, needs, after, time);
+    (sheet.id, sheet.title, sheet.level, sheet.needs, sheet.after) = (id, title, level, needs, after);
+    (sheet.time, sheet.explains) = (time, explains);
     Ok(Dynamic::UNIT)
 }
 

@@ -70,7 +70,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
 fn expect(c: &mut Call<'_>) -> Result<Dynamic> {
     let text = if c.has(1) { Some(c.text(1)?) } else { None };
     let given = c.args[0].clone();
-    let Some(verdict) = judge(c.session, &given) else {
+    let Some(verdict) = judge(c.session, &given, true) else {
         let is = if given.is_map() { "a map without an `ok`" } else { kind(&given) };
         return Err(wrong(format!("`expect` takes a probe or a bool, this is {is}"))
             .help("compare it with something: expect(x == 1)"));
@@ -102,8 +102,8 @@ pub(super) struct Verdict {
     pub(super) help: Option<String>,
 }
 
-/// Judges a bool or a probe; of a failed ping the cause is looked for. `None` for what is neither.
-pub(super) fn judge(session: &mut Session, given: &Dynamic) -> Option<Verdict> {
+/// Judges a bool or a probe; with `explain` the cause of a failed ping is looked for. `None` for what is neither.
+pub(super) fn judge(session: &mut Session, given: &Dynamic, explain: bool) -> Option<Verdict> {
     let plain = |holds| Verdict { holds, why: None, help: None };
     if let Ok(holds) = given.as_bool() {
         return Some(plain(holds));
@@ -113,7 +113,8 @@ pub(super) fn judge(session: &mut Session, given: &Dynamic) -> Option<Verdict> {
         return Some(plain(true));
     }
     let why = probe.get("why").map(ToString::to_string).filter(|why| !why.is_empty());
-    Some(match super::why::explain(session, &probe) {
+    let found = if explain { super::why::explain(session, &probe) } else { None };
+    Some(match found {
         Some(found) => {
             let why = why.unwrap_or_else(|| "the probe failed".into());
             Verdict {

@@ -26,6 +26,9 @@ pub struct Args {
     /// How many seeds are tried.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=1000))]
     pub seeds: u64,
+    /// Try this seed, and those named like this, instead.
+    #[arg(long, value_name = "SEED", conflicts_with = "seeds")]
+    pub seed: Vec<u64>,
     /// Take it for a failure when this kernel lacks what an exercise needs.
     #[arg(long)]
     pub deny_missing: bool,
@@ -39,7 +42,7 @@ pub struct Args {
 /// # Errors
 /// Those of reading the files.
 pub fn run(args: Args) -> Result<u8> {
-    let seeds: Vec<u64> = (1..=args.seeds).collect();
+    let seeds: Vec<u64> = if args.seed.is_empty() { (1..=args.seeds).collect() } else { args.seed.clone() };
     let mut worst = 0;
     let mut lints = Vec::new();
     for path in &args.exercises {
@@ -87,5 +90,5 @@ pub fn run(args: Args) -> Result<u8> {
 
 /// So many sandboxes at a time: they wait more than they compute.
 pub fn at_once() -> usize {
-    std::thread::available_parallelism().map_or(2, usize::from) * 3
+    std::thread::available_parallelism().map_or(2, usize::from) * 5
 }
