@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::netns::HOST;
 use super::{graph, labs, out, place};
-use crate::action::Action;
+use crate::action::{Action, route};
 use crate::diag::{Code, Diagnostic, KernelError, Result, nearest};
 use crate::export::{self, Missing, Wanted};
 use crate::journal::store::Store;
@@ -12,6 +12,7 @@ use crate::kernel::link::LinkKey;
 use crate::kernel::netns;
 use crate::kernel::process::raise_file_limit;
 use crate::kernel::relay::Keys;
+use crate::kernel::route::TABLE_MAIN;
 use crate::kernel::space::Kernel;
 use crate::lab::open::{privileged, read_objects};
 use crate::types::name::{LabName, NsName};
@@ -57,7 +58,11 @@ fn write(args: &Args, name: Option<&str>, title: Option<String>, is_sandbox: boo
     raise_file_limit();
     let mut wanted = match name {
         Some(name) if name != HOST => of_lab(name)?,
-        _ => Wanted { netns: netns::names().iter().map(NsName::to_string).collect(), ..Wanted::default() },
+        _ => {
+            let mut netns: Vec<String> = netns::names().iter().map(NsName::to_string).collect();
+            netns.sort_by_key(|name| natural(name));
+            Wanted { netns, ..Wanted::default() }
+        }
     };
     wanted.whole = is_sandbox;
     wanted.groups = labs::all(&Store::open()?).iter().filter_map(|lab| Some(lab.header.as_ref()?.group)).collect();
@@ -108,16 +113,41 @@ fn of_lab(name: &str) -> Result<Wanted> {
                 wanted.settings.push(set.path.clone());
                 continue;
             }
+            Action::RouteAdd(route::RouteAdd { netns, route, .. })
+            | Action::RouteReplace(route::RouteReplace { netns, route, .. })
+                if *netns == header.host =>
+            {
+                wanted.routes.push((route.dst, route.table.unwrap_or(TABLE_MAIN)));
+                continue;
+            }
+            Action::RuleAdd(add) if add.netns == header.host => {
+                wanted.rules.push(add.rule.clone());
+                continue;
+            }
+            Action::FilePut(put) => {
+                wanted.files.push(put.path.clone());
+                continue;
+            }
             Action::ProcessStart(_) => "a program",
             Action::KeeperStart(_) => "the lab's own server",
-            Action::DhcpLease(_) => "that an address is leased, and not for ever",
+            Action::DhcpLease(lease) => {
+                wanted.leased.push(lease.link);
+                "that an address is leased, and not for ever"
+            }
             Action::DockerNetwork(_) => "a network of Docker's",
             Action::DockerRun(_) | Action::DockerStart(_) => "a container",
             Action::NspawnRun(_) => "a machine of systemd-nspawn",
             _ => continue,
         };
-        let command = step.action.change().ip(objects.names());
-        wanted.missing.push(Missing { what: what.into(), command: command.into_iter().next() });
+        if let Some(command) = step.action.change().ip(objects.names()).into_iter().next() {
+            wanted.missing.push(Missing { what: what.into(), command: Some(command) });
+        }
     }
     Ok(wanted)
+}
+
+/// A name so that `h2` comes before `h10`.
+fn natural(name: &str) -> (String, u64, String) {
+    let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
+    (stem.to_owned(), name[stem.len()..].parse().unwrap_or(0), name.to_owned())
 }

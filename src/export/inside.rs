@@ -3,7 +3,7 @@
 use netlink_packet_route::rule::{RuleAttribute, RuleMessage};
 
 use super::scope::Scope;
-use super::{Draft, Part};
+use super::{Draft, Part, Wanted};
 use crate::action::Action;
 use crate::action::file_put::FilePut;
 use crate::action::neigh::NeighAdd;
@@ -14,34 +14,39 @@ use crate::action::text::Names;
 use crate::kernel::fs::{self, FileState};
 use crate::kernel::link::LinkKey;
 use crate::kernel::neigh::{self, NeighSpec, Table};
+use crate::kernel::qdisc;
 use crate::kernel::route::{self as kernel_route, RouteKind, RouteSpec};
 use crate::kernel::rule::{self as kernel_rule, RuleSpec};
-use crate::kernel::qdisc;
 use crate::probe::state::link::LinkState;
 use crate::probe::state::neigh::NeighState;
 use crate::snapshot::qdisc as raw_qdisc;
-use crate::types::name::{IfName, NsName};
+use crate::types::name::IfName;
 use crate::types::number::VlanId;
 use crate::why::world::{Spot, World};
 
 /// Reads one namespace.
-pub(super) fn read(world: &mut World<'_>, space: usize, scope: &Scope, names: &Names, draft: &mut Draft) {
+pub(super) fn read(
+    world: &mut World<'_>,
+    space: usize,
+    (scope, wanted): (&Scope, &Wanted),
+    names: &Names,
+    draft: &mut Draft,
+) {
     let links: Vec<LinkState> = world.space(space).links.clone();
     let links: Vec<LinkState> =
         links.into_iter().filter(|l| l.loopback || scope.has(Spot { space, link: l.ifindex })).collect();
-    let mut reader = Reader { world, space, names, links, draft };
-    let is_whole = space != scope.host || scope.whole;
+    let is_host = space == scope.host;
+    let is_whole = !is_host || scope.whole;
+    let mut reader = Reader { world, space, names, links, wanted, is_whole, draft };
     reader.neighbours();
     reader.forwarding();
-    reader.routes(is_whole);
+    reader.routes();
+    reader.rules();
     reader.qdiscs();
     if is_whole {
-        reader.rules();
         reader.firewall();
     }
-    if space != scope.host {
-        reader.files();
-    }
+    reader.files(is_host);
 }
 
 struct Reader<'a, 'k> {
@@ -50,6 +55,9 @@ struct Reader<'a, 'k> {
     names: &'a Names,
     /// The links that are written, and `lo`.
     links: Vec<LinkState>,
+    wanted: &'a Wanted,
+    /// All that is there is written, and not only what the lab says is its own.
+    is_whole: bool,
     draft: &'a mut Draft,
 }
 
@@ -89,7 +97,9 @@ impl Reader<'_, '_> {
     fn forwarding(&mut self) {
         let mut seen = Vec::new();
         for entry in self.entries(Table::Fdb) {
-            let Some((link, mac)) = self.links.iter().find(|l| l.ifindex == entry.index).zip(entry.mac) else { continue };
+            let Some((link, mac)) = self.links.iter().find(|l| l.ifindex == entry.index).zip(entry.mac) else {
+                continue;
+            };
             let is_static = entry.state == "NOARP" && entry.master.is_some();
             // The end that is one of a tunnel's own options comes with it.
             let is_option = mac.bytes() == [0; 6] && far_end(link) == entry.dst.map(|d| d.to_string());
@@ -97,7 +107,8 @@ impl Reader<'_, '_> {
             if !is_static && !is_tunnel {
                 continue;
             }
-            let append = seen.contains(&(entry.index, mac)) || is_tunnel && mac.bytes() == [0; 6] && far_end(link).is_some();
+            let append =
+                seen.contains(&(entry.index, mac)) || is_tunnel && mac.bytes() == [0; 6] && far_end(link).is_some();
             seen.push((entry.index, mac));
             let vlan = entry.vlan.and_then(|id| VlanId::new(id.into()).ok());
             self.add_entry(entry.index, NeighSpec::Fdb { mac, dst: entry.dst, vlan, master: is_static, append });
@@ -105,7 +116,7 @@ impl Reader<'_, '_> {
     }
 
     /// The routes that somebody made; of a namespace that is not written as a whole, those over the links that are.
-    fn routes(&mut self, is_whole: bool) {
+    fn routes(&mut self) {
         let mut found: Vec<RouteSpec> = Vec::new();
         for v6 in [false, true] {
             let Some(socket) = self.world.socket(self.space) else { return };
@@ -116,11 +127,13 @@ impl Reader<'_, '_> {
                     Some(route) => {
                         let links: Vec<u32> =
                             route.dev.into_iter().chain(route.nexthops.iter().filter_map(|h| h.dev)).collect();
-                        if links.iter().any(|l| is_ours(*l)) || (is_whole && links.is_empty()) {
+                        let key = (route.dst, route.table.unwrap_or(kernel_route::TABLE_MAIN));
+                        let is_meant = self.is_whole || self.wanted.routes.contains(&key);
+                        if links.iter().any(|l| is_ours(*l)) || (is_meant && links.iter().all(|l| *l == LO)) {
                             found.push(route);
                         }
                     }
-                    None => self.strange_route(&message, v6, is_whole),
+                    None => self.strange_route(&message, v6),
                 }
             }
         }
@@ -159,14 +172,14 @@ impl Reader<'_, '_> {
     }
 
     /// A route that has options for which there are no words here.
-    fn strange_route(&mut self, message: &netlink_packet_route::route::RouteMessage, v6: bool, is_whole: bool) {
+    fn strange_route(&mut self, message: &netlink_packet_route::route::RouteMessage, v6: bool) {
         use netlink_packet_route::route::{RouteProtocol, RouteType};
         let is_kernels = message.header.protocol == RouteProtocol::Kernel;
         let is_local = matches!(
             message.header.kind,
             RouteType::Local | RouteType::Broadcast | RouteType::Anycast | RouteType::Multicast
         );
-        if is_kernels || is_local || !is_whole {
+        if is_kernels || is_local || !self.is_whole {
             return;
         }
         let state = crate::probe::state::route::RouteState::new(message, v6, &Default::default());
@@ -203,6 +216,8 @@ impl Reader<'_, '_> {
                     continue;
                 }
                 match spec {
+                    Some(spec) if !self.is_whole && !self.wanted.rules.iter().any(|own| own.is_like(&spec)) => {}
+                    None if !self.is_whole => {}
                     Some(mut spec) => {
                         spec.protocol = None;
                         let netns = self.netns();
@@ -219,7 +234,7 @@ impl Reader<'_, '_> {
                     }
                 }
             }
-            for rule in usual {
+            for rule in usual.into_iter().filter(|_| self.is_whole) {
                 let netns = self.netns();
                 self.draft.push(Part::Rules, Action::RuleDel(RuleDel { netns, rule }));
             }
@@ -251,13 +266,16 @@ impl Reader<'_, '_> {
         }
     }
 
-    /// The files of the resolver that programs in the namespace see.
-    fn files(&mut self) {
-        let Ok(name) = NsName::new(&self.name()) else { return };
+    /// The files of the resolver that programs in the namespace see; of the machine's own, those that the lab wrote.
+    fn files(&mut self, is_host: bool) {
+        let folder = if is_host { "/etc".into() } else { std::path::Path::new("/etc/netns").join(self.name()) };
         for file in ["resolv.conf", "hosts"] {
-            let path = std::path::Path::new("/etc/netns").join(name.as_str()).join(file);
+            let path = folder.join(file);
+            if is_host && !self.wanted.files.contains(&path) {
+                continue;
+            }
             if let Ok(state @ FileState::File { .. }) = fs::state(&path) {
-                let dirs = path.parent().map(std::path::Path::to_owned).into_iter().collect();
+                let dirs = if is_host { Vec::new() } else { vec![folder.clone()] };
                 let put = FilePut { path, state, before: FileState::Missing, dirs, held: 0 };
                 self.draft.push(Part::Files, Action::FilePut(put));
             }
@@ -268,6 +286,9 @@ impl Reader<'_, '_> {
         self.world.name(self.space)
     }
 }
+
+/// The ifindex of `lo`, by which IPv6 refuses.
+const LO: u32 = 1;
 
 /// The other end among the options of a tunnel.
 fn far_end(link: &LinkState) -> Option<String> {

@@ -42,7 +42,7 @@ pub(super) fn read(
     names: &Names,
     draft: &mut Draft,
 ) {
-    let mut reader = Reader { world, scope, groups: &wanted.groups, defaults, names, spaces: HashMap::new(), missing: Vec::new() };
+    let mut reader = Reader { world, scope, wanted, defaults, names, spaces: HashMap::new(), missing: Vec::new() };
     let mut new = Vec::new();
     for space in scope.all() {
         let links = reader.world.space(space).links.clone();
@@ -78,7 +78,7 @@ struct Inside {
 struct Reader<'a, 'k> {
     world: &'a mut World<'k>,
     scope: &'a Scope,
-    groups: &'a [u32],
+    wanted: &'a Wanted,
     defaults: &'a Defaults,
     names: &'a Names,
     spaces: HashMap<usize, Inside>,
@@ -152,7 +152,7 @@ impl Reader<'_, '_> {
         let in_bond = joins.is_some_and(|m| m.kind() == "bond");
         let is_mac_own = !in_bond && self.inside(space).macs.contains(&link.ifindex);
         let later = self.later(space, link, joins.is_some());
-        let mut addrs = self.inside(space).addrs.get(&link.ifindex).cloned().unwrap_or_default();
+        let mut addrs = self.addrs(space, link);
         addrs.truncate(addrs.len() - later.len());
         let (vlans, vlan_steps) = self.vlans(space, link, bridge);
         let end = NewEnd {
@@ -190,7 +190,7 @@ impl Reader<'_, '_> {
         after.extend(vlan_steps);
         let add = |addr| Action::AddrAdd(AddrAdd { link: key, dev: name(link), addr });
         after.extend(later.into_iter().map(add));
-        if link.group != 0 && !self.groups.contains(&link.group) {
+        if link.group != 0 && !self.wanted.groups.contains(&link.group) {
             let ip = self.names.ip(key.netns);
             self.missing.push(Missing {
                 what: format!("the group of `{}`", link.ifname),
@@ -200,10 +200,20 @@ impl Reader<'_, '_> {
         (end, after)
     }
 
+    /// The addresses of a link, for ever also where a lease is only for a time.
+    fn addrs(&mut self, space: usize, link: &LinkState) -> Vec<AddrSpec> {
+        let is_leased = self.wanted.leased.contains(&self.key(space, link));
+        let mut addrs = self.inside(space).addrs.get(&link.ifindex).cloned().unwrap_or_default();
+        for spec in addrs.iter_mut().filter(|spec| is_leased && spec.addr.addr().is_ipv4()) {
+            (spec.valid_lft, spec.preferred_lft) = (None, None);
+        }
+        addrs
+    }
+
     /// The addresses that a port cannot take: from the first one on that has options of its own.
     fn later(&mut self, space: usize, link: &LinkState, all: bool) -> Vec<AddrSpec> {
         let without_v6 = self.defaults.without_v6(space);
-        let addrs = self.inside(space).addrs.get(&link.ifindex).cloned().unwrap_or_default();
+        let addrs = self.addrs(space, link);
         let is_plain = |spec: &AddrSpec| {
             !all && !link.loopback && *spec == AddrSpec::new(spec.addr) && !(without_v6 && spec.addr.addr().is_ipv6())
         };
@@ -237,9 +247,11 @@ impl Reader<'_, '_> {
             return (vlans, Vec::new());
         }
         let gone = given.iter().filter(|g| has.iter().all(|vlan| vlan.vid != g.vid));
-        let gone = gone.map(|vlan| Action::VlanDel(VlanDel { link: key, dev: dev.clone(), vlan: *vlan, own: is_bridge }));
+        let gone =
+            gone.map(|vlan| Action::VlanDel(VlanDel { link: key, dev: dev.clone(), vlan: *vlan, own: is_bridge }));
         let come = has.iter().filter(|vlan| !given.contains(vlan));
-        let come = come.map(|vlan| Action::VlanAdd(VlanAdd { link: key, dev: dev.clone(), vlan: *vlan, own: is_bridge }));
+        let come =
+            come.map(|vlan| Action::VlanAdd(VlanAdd { link: key, dev: dev.clone(), vlan: *vlan, own: is_bridge }));
         (Vec::new(), gone.chain(come).collect())
     }
 
@@ -262,7 +274,9 @@ impl Reader<'_, '_> {
                 let header = if o.remote.or(o.group).or(o.local).is_some_and(|a| a.is_ipv6()) { 70 } else { 50 };
                 Some(if o.dev.is_some() { under? - header } else { ETHERNET })
             }
-            LinkKind::Veth | LinkKind::Dummy | LinkKind::Ifb | LinkKind::Tun { .. } | LinkKind::Bond { .. } => Some(ETHERNET),
+            LinkKind::Veth | LinkKind::Dummy | LinkKind::Ifb | LinkKind::Tun { .. } | LinkKind::Bond { .. } => {
+                Some(ETHERNET)
+            }
             LinkKind::Vrf { .. } => Some(65575),
             LinkKind::Gre(_) | LinkKind::Geneve(_) => None,
         }
@@ -325,7 +339,7 @@ fn named_macs(world: &mut World<'_>, scope: &Scope) -> HashSet<Mac> {
             let all = neigh::dump(socket, table).unwrap_or_default();
             let entries = all.iter().map(|m| NeighState::new(m, &Default::default()));
             let is_somebodys = |n: &NeighState| match table {
-                Table::Fdb => n.dst.is_some() || (n.state == "NOARP" && n.master.is_some()),
+                Table::Fdb => (n.dst.is_some() && n.state == "PERMANENT") || (n.state == "NOARP" && n.master.is_some()),
                 _ => n.state == "PERMANENT",
             };
             named.extend(entries.filter(is_somebodys).filter_map(|n| n.mac));
@@ -348,9 +362,10 @@ fn port_options(link: &LinkState, bridge: &LinkState) -> PortOptions {
     let cost = number("cost").and_then(|cost| u32::try_from(cost).ok());
     let stp = bridge.linkinfo.as_ref().and_then(|i| i.info_data.get("stp_state")).and_then(serde_json::Value::as_i64);
     // Without the protocol a port forwards as soon as it can, unless somebody said otherwise.
-    let state = data.get("state").and_then(serde_json::Value::as_str).filter(|word| {
-        stp == Some(0) && link.operstate == "UP" && bridge.up && *word != "forwarding"
-    });
+    let state = data
+        .get("state")
+        .and_then(serde_json::Value::as_str)
+        .filter(|word| stp == Some(0) && link.operstate == "UP" && bridge.up && *word != "forwarding");
     PortOptions {
         state: state.and_then(|word| PortOptions::STATES.iter().position(|w| *w == word)).map(|at| at as u8),
         priority: number("priority").and_then(|n| u16::try_from(n).ok()).filter(|n| *n != 32),

@@ -14,6 +14,8 @@ mod settings;
 use crate::action::Action;
 use crate::action::text::Names;
 use crate::kernel::link::LinkKey;
+use crate::kernel::rule::RuleSpec;
+use crate::types::address::Prefix;
 use crate::why::world::World;
 
 /// What is to be written.
@@ -27,6 +29,14 @@ pub struct Wanted {
     pub links: Vec<LinkKey>,
     /// The settings outside of them that it wrote, by their files.
     pub settings: Vec<std::path::PathBuf>,
+    /// Its routes outside of them that lead over no link of its own, by destination and table.
+    pub routes: Vec<(Prefix, u32)>,
+    /// Its rules outside of them.
+    pub rules: Vec<RuleSpec>,
+    /// The files of the machine that it wrote.
+    pub files: Vec<std::path::PathBuf>,
+    /// The links that have an address only for a time, and will have another.
+    pub leased: Vec<LinkKey>,
     /// The groups into which labs put their links, which are nobody's wish.
     pub groups: Vec<u32>,
     /// All that there is outside of them belongs to it as well, as in a sandbox.
@@ -109,7 +119,7 @@ pub fn read(world: &mut World<'_>, wanted: &Wanted) -> Program {
     links::read(world, (&scope, wanted), &defaults, &names, &mut draft);
     settings::of_links(world, &scope, &usual, &defaults, &mut draft);
     for space in scope.all() {
-        inside::read(world, space, &scope, &names, &mut draft);
+        inside::read(world, space, (&scope, wanted), &names, &mut draft);
     }
     draft.steps.sort_by_key(|step| step.part);
     Program { title: wanted.title.clone(), steps: draft.steps, missing: draft.missing, names }

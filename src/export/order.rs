@@ -8,7 +8,8 @@ use crate::kernel::link::kind::LinkKind;
 
 /// Puts links into an order in which each comes after those that it needs.
 pub(super) fn sorted(mut waiting: Vec<New>) -> Vec<New> {
-    waiting.sort_by_key(|new| !matches!(new.add.kind, LinkKind::Bridge(_) | LinkKind::Vrf { .. } | LinkKind::Bond { .. }));
+    waiting
+        .sort_by_key(|new| !matches!(new.add.kind, LinkKind::Bridge(_) | LinkKind::Vrf { .. } | LinkKind::Bond { .. }));
     let keys = |new: &New| new.add.ends().map(|end| end.link.key()).collect::<Vec<LinkKey>>();
     let mut unmade: HashSet<LinkKey> = waiting.iter().flat_map(keys).collect();
     let mut made = Vec::new();
@@ -30,9 +31,7 @@ pub(super) fn sorted(mut waiting: Vec<New>) -> Vec<New> {
 fn needs(new: &New) -> Vec<LinkKey> {
     let masters = new.add.ends().filter_map(|end| Some(LinkKey { netns: end.link.netns, index: end.link.master? }));
     let joined = new.after.iter().filter_map(|action| match action {
-        crate::action::Action::LinkSet(change) => {
-            Some(LinkKey { netns: change.link.netns, index: change.set.master? })
-        }
+        crate::action::Action::LinkSet(change) => Some(LinkKey { netns: change.link.netns, index: change.set.master? }),
         _ => None,
     });
     new.add.kind.parent().into_iter().chain(masters).chain(joined).collect()

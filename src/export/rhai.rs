@@ -11,11 +11,71 @@ use crate::kernel::space::NetnsCookie;
 
 /// Words that cannot be variables: those of the language, and netlab's own values.
 const TAKEN: &[&str] = &[
-    "abs", "args", "as", "async", "attempt", "await", "break", "case", "catch", "const", "continue", "default", "do",
-    "else", "eval", "export", "expect", "exit", "false", "fn", "for", "global", "goto", "host", "if", "import", "in", "is",
-    "let", "loop", "match", "module", "new", "nil", "null", "package", "private", "protected", "public", "return",
-    "shared", "spawn", "static", "super", "switch", "sync", "this", "thread", "throw", "true", "try", "until", "use",
-    "var", "void", "while", "with", "yield", "Fn", "call", "curry", "debug", "print", "type_of", "is_def_var",
+    "abs",
+    "args",
+    "as",
+    "async",
+    "attempt",
+    "await",
+    "break",
+    "case",
+    "catch",
+    "const",
+    "continue",
+    "default",
+    "do",
+    "else",
+    "eval",
+    "export",
+    "expect",
+    "exit",
+    "false",
+    "fn",
+    "for",
+    "global",
+    "goto",
+    "host",
+    "if",
+    "import",
+    "in",
+    "is",
+    "let",
+    "loop",
+    "match",
+    "module",
+    "new",
+    "nil",
+    "null",
+    "package",
+    "private",
+    "protected",
+    "public",
+    "return",
+    "shared",
+    "spawn",
+    "static",
+    "super",
+    "switch",
+    "sync",
+    "this",
+    "thread",
+    "throw",
+    "true",
+    "try",
+    "until",
+    "use",
+    "var",
+    "void",
+    "while",
+    "with",
+    "yield",
+    "Fn",
+    "call",
+    "curry",
+    "debug",
+    "print",
+    "type_of",
+    "is_def_var",
 ];
 
 /// The widest line that a chain of calls may have.
@@ -184,7 +244,8 @@ fn receiver(line: &str) -> Option<(&str, &str)> {
 
 /// Whether it is a link that is called: calls of a namespace stand on lines of their own.
 fn is_link(receiver: &str, line: &str) -> bool {
-    let verbs = [".addr(", ".master(", ".vlan_add(", ".vlan_del(", ".set(", ".alias(", ".up(", ".down(", ".netem(", ".fdb("];
+    let verbs =
+        [".addr(", ".master(", ".vlan_add(", ".vlan_del(", ".set(", ".alias(", ".up(", ".down(", ".netem(", ".fdb("];
     verbs.iter().any(|verb| line[receiver.len()..].starts_with(verb))
 }
 

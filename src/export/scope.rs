@@ -40,7 +40,6 @@ impl Scope {
         while let Some(spot) = todo.pop() {
             scope.hang(world, spot, &mut todo);
         }
-        scope.spaces.sort_by_key(|space| natural(&world.name(*space)));
         scope
     }
 
@@ -88,10 +87,4 @@ pub(super) fn is_kernels(link: &LinkState) -> bool {
         link.ifname.as_str(),
         "tunl0" | "gre0" | "gretap0" | "erspan0" | "sit0" | "ip6tnl0" | "ip6gre0" | "ip_vti0" | "ip6_vti0"
     )
-}
-
-/// A name so that `h2` comes before `h10`.
-fn natural(name: &str) -> (String, u64, String) {
-    let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
-    (stem.to_owned(), name[stem.len()..].parse().unwrap_or(0), name.to_owned())
 }

@@ -71,7 +71,12 @@ pub(super) fn of_spaces(
             (of, leaf, value) == (Of::All, "ipv4/conf/accept_redirects", "0") && forwards
         };
         let is_wanted = |of: Of, leaf: &str| {
-            !is_host || scope.whole || [setting::path(of, leaf, &names), file(of, leaf, &names)].iter().flatten().any(|p| wanted.settings.contains(p))
+            !is_host
+                || scope.whole
+                || [setting::path(of, leaf, &names), file(of, leaf, &names)]
+                    .iter()
+                    .flatten()
+                    .any(|p| wanted.settings.contains(p))
         };
         let mut found: Vec<(&(Of, String), &String)> = all
             .iter()
@@ -94,7 +99,7 @@ pub(super) fn of_spaces(
         for ((of, leaf), value) in found {
             if let Some(path) = file(*of, leaf, &names) {
                 let value = value.clone();
-                draft.push(if is_host { Part::Settings } else { Part::Netns }, set(cookie, path, value));
+                draft.push(Part::Netns, set(cookie, path, value));
             }
         }
         defaults.0.insert(space, all);
@@ -103,19 +108,14 @@ pub(super) fn of_spaces(
 }
 
 /// Sets what concerns single links, where it is not what they got when they were made.
-pub(super) fn of_links(
-    world: &mut World<'_>,
-    scope: &Scope,
-    usual: &Usual,
-    defaults: &Defaults,
-    draft: &mut Draft,
-) {
+pub(super) fn of_links(world: &mut World<'_>, scope: &Scope, usual: &Usual, defaults: &Defaults, draft: &mut Draft) {
     for space in scope.all() {
         let Some(all) = defaults.0.get(&space) else { continue };
         let (cookie, names) = (world.space(space).cookie, names(world, space));
         let has = |index: &u32| *index != LO && scope.has(crate::why::world::Spot { space, link: *index });
         let links: Vec<u32> = names.keys().filter(|index| has(index)).copied().collect();
-        let Some(own) = world.fd(space).and_then(|fd| setting::read(fd, &links, &[], &names, &BTreeMap::new()).ok()) else {
+        let Some(own) = world.fd(space).and_then(|fd| setting::read(fd, &links, &[], &names, &BTreeMap::new()).ok())
+        else {
             continue;
         };
         for (of, items) in own {
@@ -157,9 +157,9 @@ fn names(world: &World<'_>, space: usize) -> LinkNames {
 fn look(fd: std::os::fd::BorrowedFd<'_>, links: &[u32], names: &LinkNames) -> Settings {
     let others = setting::all(fd);
     let read = setting::read(fd, links, &others, names, &BTreeMap::new()).unwrap_or_default();
-    let pairs = read.into_iter().flat_map(|(of, items)| {
-        items.into_iter().map(move |item| ((of, item.label()), item.value.as_text()))
-    });
+    let pairs = read
+        .into_iter()
+        .flat_map(|(of, items)| items.into_iter().map(move |item| ((of, item.label()), item.value.as_text())));
     pairs.collect()
 }
 

@@ -9,8 +9,10 @@
 pub(crate) mod dump;
 pub(crate) mod lab_state;
 pub(crate) mod labs;
+pub(crate) mod network;
 pub(crate) mod noise;
 pub(crate) mod random;
+pub(crate) mod random_lab;
 pub(crate) mod sandbox;
 pub(crate) mod witness;
 pub(crate) mod world;
