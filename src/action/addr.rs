@@ -129,6 +129,7 @@ pub fn words(spec: &AddrSpec) -> String {
         Some(peer) => format!("{} peer {peer}/{}", spec.addr.addr(), spec.addr.len()),
         None => spec.to_string(),
     };
+    opt(&mut line, "broadcast", spec.broadcast);
     opt(&mut line, "scope", spec.scope);
     opt(&mut line, "label", spec.label.as_ref());
     opt(&mut line, "valid_lft", spec.valid_lft);
@@ -147,6 +148,7 @@ fn args(spec: &AddrSpec) -> String {
     let mut options = Options::default();
     options.put_text("peer", spec.peer);
     options.put_text("scope", spec.scope);
+    options.put_text("broadcast", spec.broadcast);
     options.put_text("label", spec.label.as_ref());
     options.put("valid_lft", spec.valid_lft);
     options.put("preferred_lft", spec.preferred_lft);

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::addr::{self, AddrAdd};
-use super::text::Names;
+use super::text::{Names, dev};
 use super::{After, Change, Context, Failure, Subject, Undone, failed};
 use super::{link_words, port};
 use crate::diag::{Code, Diagnostic, KernelError, Result};
@@ -173,7 +173,7 @@ impl Change for LinkAdd {
     }
 
     fn by_hand(&self, names: &Names) -> Vec<String> {
-        vec![format!("{} link del {}", names.ip(self.end.link.netns), self.end.link.name)]
+        vec![format!("{} link del {}", names.ip(self.end.link.netns), dev(self.end.link.name.as_str()))]
     }
 
     fn rhai(&self, names: &Names) -> String {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::link_add::is_ours;
-use super::text::Names;
+use super::text::{Names, dev};
 use super::{After, Change, Context, Failure, Subject, Undone, deleted, failed};
 use crate::diag::{Code, Diagnostic, Result};
 use crate::kernel::link::{self, LinkKey};
@@ -45,7 +45,7 @@ impl Change for LinkDel {
     }
 
     fn ip(&self, names: &Names) -> Vec<String> {
-        vec![format!("{} link del {}", names.ip(self.link.netns), self.dev)]
+        vec![format!("{} link del {}", names.ip(self.link.netns), dev(self.dev.as_str()))]
     }
 
     fn rhai(&self, names: &Names) -> String {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::text::Names;
+use super::text::{Names, dev};
 use super::{After, Change, Context, Failure, Subject, Undone, failed};
 use crate::diag::{Code, Diagnostic, Result};
 use crate::kernel::link::{self, LinkKey};
@@ -71,7 +71,7 @@ impl Change for LinkMove {
 
     fn ip(&self, names: &Names) -> Vec<String> {
         let (ip, target) = (names.ip(self.from.netns), names.target(self.to.netns));
-        vec![format!("{ip} link set {} netns {target}", self.dev)]
+        vec![format!("{ip} link set {} netns {target}", dev(self.dev.as_str()))]
     }
 
     fn by_hand(&self, names: &Names) -> Vec<String> {
@@ -79,7 +79,8 @@ impl Change for LinkMove {
     }
 
     fn rhai(&self, names: &Names) -> String {
-        format!("{}[{:?}].move_to({})", names.handle(self.from.netns), self.dev.as_str(), names.handle(self.to.netns))
+        let link = names.link_handle(self.from, self.dev.as_str());
+        format!("{link}.move_to({})", names.handle(self.to.netns))
     }
 }
 

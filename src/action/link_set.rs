@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::link_words::mac_list;
 use super::port::{bridge_options, bridge_words, needs};
-use super::text::{Names, Options, on, opt};
+use super::text::{Names, Options, dev, on, opt};
 use super::{After, Change, Context, Failure, Subject, failed};
 use crate::diag::{Code, Diagnostic, KernelError, Result};
 use crate::kernel::link::bridge::BridgeOptions;
@@ -96,6 +96,7 @@ impl Change for LinkChange {
 
     fn ip(&self, names: &Names) -> Vec<String> {
         let ip = names.ip(self.link.netns);
+        let dev = dev(self.dev.as_str());
         let mut lines = Vec::new();
         let mut line = String::new();
         opt(&mut line, "mtu", self.set.mtu);
@@ -114,16 +115,16 @@ impl Change for LinkChange {
             line.push_str(if up { " up" } else { " down" });
         }
         if !line.is_empty() {
-            lines.push(format!("{ip} link set {}{line}", self.dev));
+            lines.push(format!("{ip} link set {dev}{line}"));
         }
         if let Some(options) = &self.bridge {
-            let mut line = format!("{ip} link set {} type bridge", self.dev);
+            let mut line = format!("{ip} link set {dev} type bridge");
             bridge_words(&mut line, options);
             lines.push(line);
         }
         if let Some(macs) = &self.macs {
             let macs: Vec<String> = macs.iter().map(Mac::to_string).collect();
-            lines.push(format!("{ip} link set {} type macvlan macaddr set {}", self.dev, macs.join(" ")));
+            lines.push(format!("{ip} link set {dev} type macvlan macaddr set {}", macs.join(" ")));
         }
         lines
     }

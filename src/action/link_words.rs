@@ -1,7 +1,7 @@
 //! How a new link reads: as commands of iproute2, and as a call in a script.
 
 use super::link_add::{LinkAdd, NewEnd};
-use super::text::{Names, Options, opt};
+use super::text::{Names, Options, dev, opt};
 use super::{addr, port};
 use crate::kernel::link::LinkKey;
 use crate::kernel::link::bridge::PortVlan;
@@ -19,7 +19,9 @@ pub(super) fn ip(add: &LinkAdd, names: &Names) -> Vec<String> {
         let mut line = String::new();
         opt(&mut line, "address", end.mac);
         opt(&mut line, "mtu", end.mtu);
-        lines.extend((!line.is_empty()).then(|| format!("{} link set {}{line}", names.ip(end.netns), end.name)));
+        lines.extend(
+            (!line.is_empty()).then(|| format!("{} link set {}{line}", names.ip(end.netns), dev(end.name.as_str()))),
+        );
     }
     for end in add.ends() {
         lines.extend(end_lines(end, names));
@@ -177,7 +179,7 @@ fn end_lines(end: &NewEnd, names: &Names) -> Vec<String> {
     let ip = names.ip(netns);
     let mut lines = Vec::new();
     if let Some(master) = &end.master_name {
-        lines.push(format!("{ip} link set {name} master {master}"));
+        lines.push(format!("{ip} link set {} master {master}", dev(name.as_str())));
     }
     if !end.port.is_empty() {
         lines.push(port::words(name, &end.port, netns, names));
@@ -193,7 +195,7 @@ fn end_lines(end: &NewEnd, names: &Names) -> Vec<String> {
         lines.push(format!("{ip} address add {} dev {name}", addr::words(spec)));
     }
     if end.link.up {
-        lines.push(format!("{ip} link set {name} up"));
+        lines.push(format!("{ip} link set {} up", dev(name.as_str())));
     }
     lines
 }

@@ -186,6 +186,48 @@ impl Options {
     }
 }
 
+/// A link as `ip link set` and `del` take it: behind `dev` if iproute2 took its name for the beginning of a word of its own.
+pub fn dev(name: &str) -> String {
+    /// The words of `iplink_parse` that may be cut short (ip/iplink.c of iproute2).
+    const WORDS: [&str; 34] = [
+        "up",
+        "down",
+        "name",
+        "index",
+        "link",
+        "address",
+        "broadcast",
+        "txqueuelen",
+        "qlen",
+        "txqlen",
+        "mtu",
+        "xdp",
+        "netns",
+        "multicast",
+        "allmulticast",
+        "promisc",
+        "trailers",
+        "arp",
+        "carrier",
+        "dynamic",
+        "addrgenmode",
+        "vf",
+        "master",
+        "nomaster",
+        "type",
+        "alias",
+        "group",
+        "mode",
+        "state",
+        "protodown",
+        "dev",
+        "help",
+        "numtxqueues",
+        "numrxqueues",
+    ];
+    if WORDS.iter().any(|word| word.starts_with(name)) { format!("dev {name}") } else { name.to_owned() }
+}
+
 /// A number with the largest of some units in which it is whole: `5ms` of 5000000 nanoseconds. The last unit is 1.
 pub fn in_units(number: u64, units: &[(&'static str, u64)]) -> String {
     let (word, size) = units.iter().find(|(_, size)| number.is_multiple_of(*size)).unwrap_or(&("", 1));

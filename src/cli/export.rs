@@ -61,7 +61,7 @@ fn write(args: &Args, name: Option<&str>, title: Option<String>, is_sandbox: boo
         _ => {
             let mut netns: Vec<String> = netns::names().iter().map(NsName::to_string).collect();
             netns.sort_by_key(|name| natural(name));
-            Wanted { netns, ..Wanted::default() }
+            Wanted { netns, every: true, ..Wanted::default() }
         }
     };
     wanted.whole = is_sandbox;

@@ -139,7 +139,7 @@ impl Reader<'_, '_> {
         }
         // A gateway is reached by a route that is there before.
         found.sort_by_key(|r| (r.dst.addr.is_ipv6(), r.via.is_some() || !r.nexthops.is_empty()));
-        let tables: Vec<u32> = found.iter().filter_map(|r| r.table).collect();
+        let has_vrf = self.world.space(self.space).links.iter().any(|l| l.kind() == "vrf");
         for mut route in found {
             if route.dst.addr.is_ipv6() {
                 // What IPv6 gives to a route without a metric (`IP6_RT_PRIO_USER`).
@@ -149,8 +149,11 @@ impl Reader<'_, '_> {
             }
             self.told_of_protocol(&route);
             route.protocol = None;
-            if let Some(via) = route.via.filter(|_| !route.onlink && tables.is_empty()) {
+            if let Some(via) = route.via.filter(|_| !route.onlink && !has_vrf) {
                 route.dev = route.dev.filter(|dev| self.way_to(via) != Some(*dev));
+            }
+            for hop in route.nexthops.iter_mut().filter(|hop| !hop.onlink && !has_vrf) {
+                hop.dev = hop.dev.filter(|dev| hop.via.and_then(|via| self.way_to(via)) != Some(*dev));
             }
             let dev = route.dev.and_then(|index| self.link(index)).map(|(_, name, _)| name.to_string());
             self.draft.push(Part::Routes, Action::RouteAdd(RouteAdd { netns: self.netns(), route, dev }));

@@ -1,7 +1,9 @@
 //! The links: each is made where it is, with all that a port takes, and gets afterwards what only a verb can give.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::IpAddr;
 
+use netlink_packet_route::address::{AddressAttribute, AddressMessage, AddressProtocol};
 use netlink_packet_route::link::LinkMessage;
 
 use super::scope::{Scope, is_kernels};
@@ -10,8 +12,9 @@ use super::{Draft, Missing, Part, Wanted, order};
 use crate::action::Action;
 use crate::action::addr::AddrAdd;
 use crate::action::link_add::{LinkAdd, NewEnd};
+use crate::action::link_move::LinkMove;
 use crate::action::link_set::LinkChange;
-use crate::action::port::{VlanAdd, VlanDel};
+use crate::action::port::{PortSet, VlanAdd, VlanDel};
 use crate::action::text::Names;
 use crate::kernel::addr::{self, AddrSpec};
 use crate::kernel::link::bridge::{PortOptions, PortVlan};
@@ -123,6 +126,9 @@ impl Reader<'_, '_> {
             self.miss(space, link, &format!("which is a {}", link.kind()));
             return None;
         };
+        if kind != LinkKind::Veth && link.link_netnsid.is_some() && parent.is_none() {
+            return self.moved(space, link, kind);
+        }
         if kind != LinkKind::Veth {
             let (end, after) = self.end(space, link, &kind, below);
             return Some(New { add: LinkAdd { kind, end, peer: None }, after });
@@ -141,6 +147,44 @@ impl Reader<'_, '_> {
         let (peer, then) = self.end(far.space, &other, &kind, None);
         after.extend(then);
         Some(New { add: LinkAdd { kind, end, peer: Some(Box::new(peer)) }, after })
+    }
+
+    /// A tunnel whose packets leave from another namespace: it was made there, and moved.
+    fn moved(&mut self, space: usize, link: &LinkState, kind: LinkKind) -> Option<New> {
+        let Some(home) = self.world.home(Spot { space, link: link.ifindex }) else {
+            self.miss(space, link, "whose packets leave from a namespace without a name");
+            return None;
+        };
+        let (end, then) = self.end(space, link, &kind, None);
+        let key = end.link.key();
+        let bare = NewEnd {
+            // Which ifindex it had there is forgotten; it must not be that of another.
+            link: LinkEnd {
+                netns: self.world.space(home).cookie,
+                index: u32::MAX - link.ifindex,
+                master: None,
+                up: false,
+                ..end.link.clone()
+            },
+            addrs: Vec::new(),
+            port: PortOptions::default(),
+            vlans: Vec::new(),
+            master_name: None,
+        };
+        let dev = name(link);
+        let mut after = vec![Action::LinkMove(LinkMove { from: bare.link.key(), to: key, dev: dev.clone() })];
+        let set = LinkSet { master: end.link.master, up: end.link.up.then_some(true), ..LinkSet::default() };
+        let add = |addr: &AddrSpec| Action::AddrAdd(AddrAdd { link: key, dev: dev.clone(), addr: addr.clone() });
+        after.extend(end.addrs.iter().map(add));
+        if set != LinkSet::default() {
+            let change = LinkChange { master_name: end.master_name.clone(), ..LinkChange::new(key, dev.clone(), set) };
+            after.push(Action::LinkSet(change));
+        }
+        if !end.port.is_empty() {
+            after.push(Action::PortSet(PortSet { link: key, dev, set: end.port.clone() }));
+        }
+        after.extend(then);
+        Some(New { add: LinkAdd { kind, end: bare, peer: None }, after })
     }
 
     /// One end, and what has to be done to it afterwards.
@@ -296,7 +340,7 @@ fn look(world: &mut World<'_>, scope: &Scope, space: usize) -> Inside {
     let mut v6: Vec<(u32, AddrSpec)> = Vec::new();
     for message in addr::dump(socket, None).unwrap_or_default() {
         let index = message.header.index;
-        let Some(mut spec) = AddrSpec::read(&message) else { continue };
+        let Some(mut spec) = AddrSpec::read_any(&message).filter(|_| !is_automatic(&message, &links)) else { continue };
         let is_own = |l: &LinkState| l.ifindex == index && Some(&l.ifname) == spec.label.as_ref();
         if links.iter().any(is_own) {
             spec.label = None;
@@ -328,6 +372,25 @@ fn look(world: &mut World<'_>, scope: &Scope, space: usize) -> Inside {
         }
     }
     inside
+}
+
+/// Whether the kernel puts the address on the link by itself, as soon as that is up: `fe80::` with what it makes of the MAC.
+fn is_automatic(message: &AddressMessage, links: &[LinkState]) -> bool {
+    let is_kernels = |a: &AddressAttribute| {
+        matches!(a, AddressAttribute::Protocol(AddressProtocol::LinkLocal | AddressProtocol::RouterAnnouncement))
+    };
+    if message.attributes.iter().any(is_kernels) {
+        return true;
+    }
+    // Kernels before 5.18 do not say it.
+    let mac = links.iter().find(|l| l.ifindex == message.header.index).and_then(|l| l.address).map(Mac::bytes);
+    message.attributes.iter().any(|a| match (a, mac) {
+        (AddressAttribute::Address(IpAddr::V6(ip)), Some([a, b, c, d, e, f])) => {
+            let made = [0xfe, 0x80, 0, 0, 0, 0, 0, 0, a ^ 2, b, c, 0xff, 0xfe, d, e, f];
+            ip.octets() == made
+        }
+        _ => false,
+    })
 }
 
 /// The MACs that neighbour and forwarding entries of the network name.

@@ -41,6 +41,8 @@ pub struct Wanted {
     pub groups: Vec<u32>,
     /// All that there is outside of them belongs to it as well, as in a sandbox.
     pub whole: bool,
+    /// No lab says what its own is: whatever hangs on its namespaces belongs to it.
+    pub every: bool,
     /// What it did that leaves no trace in the network, such as programs that it started.
     pub missing: Vec<Missing>,
 }

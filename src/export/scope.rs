@@ -17,6 +17,10 @@ pub(super) struct Scope {
     pub(super) links: BTreeSet<u32>,
     /// All of that namespace is written.
     pub(super) whole: bool,
+    /// Those of its links that are the lab's own, with all that hangs on them.
+    own: BTreeSet<u32>,
+    /// No lab says what is its own.
+    every: bool,
 }
 
 impl Scope {
@@ -24,13 +28,21 @@ impl Scope {
     /// other, and the bridge that it is a port of.
     pub(super) fn new(world: &mut World<'_>, wanted: &Wanted) -> Self {
         let host = world.find(HOST).unwrap_or_default();
-        let mut scope = Self { spaces: Vec::new(), host, links: BTreeSet::new(), whole: wanted.whole };
+        let mut scope = Self {
+            spaces: Vec::new(),
+            host,
+            links: BTreeSet::new(),
+            whole: wanted.whole,
+            own: BTreeSet::new(),
+            every: wanted.every,
+        };
         let mut todo: Vec<Spot> = Vec::new();
         let cookie = world.space(host).cookie;
         let is_wanted = |link: &LinkState| {
             wanted.whole || wanted.links.iter().any(|key| key.netns == cookie && key.index == link.ifindex)
         };
         let own: Vec<u32> = world.space(host).links.iter().filter(|l| is_wanted(l)).map(|l| l.ifindex).collect();
+        scope.own.extend(&own);
         own.into_iter().for_each(|index| scope.take(world, Spot { space: host, link: index }, &mut todo));
         for name in &wanted.netns {
             if let Some(space) = world.find(name).filter(|space| *space != host) {
@@ -70,8 +82,15 @@ impl Scope {
         }
     }
 
-    /// Takes in what a link cannot be without.
+    /// Takes in what a link cannot be without, and what is plugged into one of the lab's own, or sits on it.
     fn hang(&mut self, world: &mut World<'_>, spot: Spot, todo: &mut Vec<Spot>) {
+        if spot.space == self.host && (self.every || self.own.contains(&spot.link)) {
+            let upper: Vec<Spot> = world.ports(spot).into_iter().chain(world.children(spot)).collect();
+            for spot in upper {
+                self.own.insert(spot.link);
+                self.take(world, spot, todo);
+            }
+        }
         if let Some(other) = world.peer(spot) {
             self.take(world, other, todo);
         }

@@ -184,5 +184,5 @@ fn is_somebodys(leaf: &str) -> bool {
 
 /// Whether the kernel gives it this value on links of some kinds (`ipv6_add_dev` of net/ipv6/addrconf.c).
 fn is_kernels(leaf: &str, value: &str) -> bool {
-    leaf == "ipv6/conf/use_tempaddr" && value == "-1"
+    matches!(leaf, "ipv6/conf/use_tempaddr" | "ipv6/conf/accept_dad") && value == "-1"
 }

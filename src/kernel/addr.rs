@@ -1,6 +1,6 @@
 //! Addresses of links as rtnetlink sees them.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage, AddressScope, CacheInfo};
@@ -22,6 +22,9 @@ pub struct AddrSpec {
     /// The scope as in rtnetlink(7): 0 global, 253 link, 254 host. By default host for 127/8 and global otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<u8>,
+    /// The broadcast address of an IPv4 network, which the kernel does not choose by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub broadcast: Option<Ipv4Addr>,
     /// The label of an IPv4 address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
@@ -46,6 +49,7 @@ impl AddrSpec {
             addr,
             peer: None,
             scope: None,
+            broadcast: None,
             label: None,
             valid_lft: None,
             preferred_lft: None,
@@ -56,12 +60,19 @@ impl AddrSpec {
 
     /// The same from the kernel's own message, so that it can be sent back. Link-local IPv6 is the kernel's own business.
     pub fn read(message: &AddressMessage) -> Option<Self> {
+        Self::read_any(message).filter(|spec| !(spec.addr.addr().is_ipv6() && spec.scope == Some(253)))
+    }
+
+    /// The same with link-local IPv6, which somebody may have chosen.
+    pub fn read_any(message: &AddressMessage) -> Option<Self> {
+        let mut broadcast = None;
         let (mut local, mut address, mut label, mut cache) = (None, None, None, None);
         let mut flags = AddressFlags::empty();
         for attribute in &message.attributes {
             match attribute {
                 AddressAttribute::Local(ip) => local = Some(*ip),
                 AddressAttribute::Address(ip) => address = Some(*ip),
+                AddressAttribute::Broadcast(ip) => broadcast = Some(*ip),
                 AddressAttribute::Label(text) => label = Some(text.clone()),
                 AddressAttribute::CacheInfo(info) => cache = Some(*info),
                 AddressAttribute::Flags(bits) => flags = *bits,
@@ -75,13 +86,13 @@ impl AddrSpec {
             addr: Cidr::with_len(local, message.header.prefix_len).ok()?,
             peer: address.filter(|a| *a != local),
             scope: (scope != 0).then_some(scope),
+            broadcast,
             label,
             valid_lft: cache.and_then(|c| finite(c.ifa_valid)),
             preferred_lft: cache.and_then(|c| finite(c.ifa_preferred)),
             nodad: flags.contains(AddressFlags::Nodad),
             noprefixroute: flags.contains(AddressFlags::Noprefixroute),
         })
-        .filter(|spec| !(local.is_ipv6() && spec.scope == Some(253)))
     }
 
     fn message(&self, index: u32) -> AddressMessage {
@@ -102,6 +113,7 @@ impl AddrSpec {
 pub fn add(index: u32, spec: &AddrSpec) -> Request {
     let mut message = spec.message(index);
     let attributes = &mut message.attributes;
+    attributes.extend(spec.broadcast.map(AddressAttribute::Broadcast));
     attributes.extend(spec.label.clone().map(AddressAttribute::Label));
     if spec.valid_lft.is_some() || spec.preferred_lft.is_some() {
         let mut cache = CacheInfo::default();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use netlink_packet_core::{NetlinkDeserializable, NetlinkHeader};
 use netlink_packet_route::RouteNetlinkMessage;
 
-use crate::action::{addr, route, rule};
+use crate::action::{addr, route, rule, text};
 use crate::kernel::addr::AddrSpec;
 use crate::kernel::raw::Bytes;
 use crate::kernel::route::RouteSpec;
@@ -71,16 +71,16 @@ impl Teller<'_> {
         let verb = |add: &'static str| if put { add } else { "del" };
         Some(match group {
             Group::Link(index) => {
-                let (link, value) = (self.link(*index), self.value(group, item).unwrap_or_default());
+                let (dev, value) = (text::dev(&self.link(*index)), self.value(group, item).unwrap_or_default());
                 match item.label().as_str() {
-                    "up" if value == "on" => format!("{ip} link set {link} up"),
-                    "up" => format!("{ip} link set {link} down"),
-                    "master" if value == "none" => format!("{ip} link set {link} nomaster"),
-                    "mac" => format!("{ip} link set {link} address {value}"),
-                    "txqlen" => format!("{ip} link set {link} txqueuelen {value}"),
-                    "alias" => format!("{ip} link set {link} alias {value:?}"),
+                    "up" if value == "on" => format!("{ip} link set {dev} up"),
+                    "up" => format!("{ip} link set {dev} down"),
+                    "master" if value == "none" => format!("{ip} link set {dev} nomaster"),
+                    "mac" => format!("{ip} link set {dev} address {value}"),
+                    "txqlen" => format!("{ip} link set {dev} txqueuelen {value}"),
+                    "alias" => format!("{ip} link set {dev} alias {value:?}"),
                     word @ ("name" | "mtu" | "master" | "group" | "promisc" | "allmulticast") => {
-                        format!("{ip} link set {link} {word} {value}")
+                        format!("{ip} link set {dev} {word} {value}")
                     }
                     _ => return None,
                 }

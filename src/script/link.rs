@@ -1,5 +1,7 @@
 //! What is done to a link that exists, and to both ends of a wire.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use rhai::Dynamic;
 
 use super::args::Call;
@@ -22,10 +24,10 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function {
         of: Of::Link,
         name: "addr",
-        params: "\"addr/len\", #{ peer, scope, label, valid_lft, preferred_lft, nodad, noprefixroute }?",
+        params: "\"addr/len\", #{ peer, broadcast, scope, label, valid_lft, preferred_lft, nodad, noprefixroute }?",
         arity: (1, 2),
         gives: "the link",
-        doc: "Puts an address on the link, as `ip address add` does.\n\n```rhai\nlet wire = veth(netns(\"a\"), netns(\"b\"));\nwire.a.addr(\"10.0.0.1/24\").addr(\"fd00::1/64\");\n```",
+        doc: "Puts an address on the link, as `ip address add` does.\n\n* `peer` - the other end of a link that has only two\n* `broadcast` - the address for all, which `ip` writes with `brd +`; the kernel sets none by itself\n* `label` - a name for the address, which begins with the link's: `\"eth0:1\"`\n* `nodad` - do not look for duplicates first (IPv6)\n\n```rhai\nlet wire = veth(netns(\"a\"), netns(\"b\"));\nwire.a.addr(\"10.0.0.1/24\").addr(\"fd00::1/64\");\n```",
         form: Form::Call(|c| {
             let (id, site) = (c.link()?, c.site.clone());
             let spec = addr_spec(c)?;
@@ -327,6 +329,7 @@ fn addr_spec(c: &Call<'_>) -> Result<AddrSpec> {
     let mut spec = AddrSpec::new(Cidr::new(&c.text(0)?)?);
     spec.peer = options.text("peer")?.map(|p| ip(p.split('/').next().unwrap_or_default())).transpose()?;
     spec.scope = options.any("scope").map(scope).transpose()?;
+    spec.broadcast = options.text("broadcast")?.map(|b| v4(&b)).transpose()?;
     spec.label = options.text("label")?;
     spec.valid_lft = options.number("valid_lft")?;
     spec.preferred_lft = options.number("preferred_lft")?;
@@ -342,6 +345,14 @@ fn addr_spec(c: &Call<'_>) -> Result<AddrSpec> {
         ));
     }
     Ok(spec)
+}
+
+fn v4(text: &str) -> Result<Ipv4Addr> {
+    match ip(text)? {
+        IpAddr::V4(v4) => Ok(v4),
+        IpAddr::V6(_) => Err(Diagnostic::new(Code::BadAddress, "IPv6 has no broadcast addresses")
+            .help("leave `broadcast` out: all nodes of a link are ff02::1")),
+    }
 }
 
 fn scope(given: Dynamic) -> Result<u8> {

@@ -136,19 +136,20 @@ impl<'k> World<'k> {
 
     /// The link of an ifindex where a link says that its other half is: in its own namespace, unless it names another.
     pub fn beyond(&mut self, spot: Spot, index: u32) -> Option<Spot> {
-        let space = match self.link(spot)?.link_netnsid {
-            None => spot.space,
-            Some(number) => {
-                if self.spaces[spot.space].numbers.is_none() {
-                    let all: Vec<NetnsCookie> = self.spaces.iter().map(|s| s.cookie).collect();
-                    let found = numbers(self.kernel, self.spaces[spot.space].cookie, &all);
-                    self.spaces[spot.space].numbers = Some(found);
-                }
-                *self.spaces[spot.space].numbers.as_ref()?.get(&number)?
-            }
-        };
-        let peer = Spot { space, link: index };
+        let peer = Spot { space: self.home(spot)?, link: index };
         self.link(peer).map(|_| peer)
+    }
+
+    /// The namespace in which a link's other half is, or from which the packets of a tunnel leave: its own, unless it names
+    /// another.
+    pub fn home(&mut self, spot: Spot) -> Option<usize> {
+        let Some(number) = self.link(spot)?.link_netnsid else { return Some(spot.space) };
+        if self.spaces[spot.space].numbers.is_none() {
+            let all: Vec<NetnsCookie> = self.spaces.iter().map(|s| s.cookie).collect();
+            let found = numbers(self.kernel, self.spaces[spot.space].cookie, &all);
+            self.spaces[spot.space].numbers = Some(found);
+        }
+        self.spaces[spot.space].numbers.as_ref()?.get(&number).copied()
     }
 
     /// The VLAN and macvlan links that sit on a link.

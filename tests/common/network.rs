@@ -70,8 +70,9 @@ fn of_netns(name: &str, netns: &Netns, all: &Dump) -> Value {
         "addrs": addrs,
         "routes4": routes(&netns.routes4),
         "routes6": routes(&netns.routes6),
-        "rules4": netns.rules4,
-        "rules6": netns.rules6,
+        // `ip` says of its own rules that nobody made them, netlab as of routes that somebody did.
+        "rules4": netns.rules4.iter().map(|r| without(r, &["protocol"])).collect::<Vec<_>>(),
+        "rules6": netns.rules6.iter().map(|r| without(r, &["protocol"])).collect::<Vec<_>>(),
         "neighbours": sorted(netns.neighbours.iter().filter(permanent).cloned()),
         "proxies": sorted(netns.proxies.iter().cloned()),
         "fdb": sorted(netns.fdb.iter().filter(|e| is_static(e)).cloned()),
@@ -93,6 +94,8 @@ fn of_link(link: &Value, netns: &Netns, all: &Dump) -> Value {
             "qdisc",
             "altnames",
             "promiscuity",
+            "tso_max_size",
+            "tso_max_segs",
             "allmulti",
         ],
     );
