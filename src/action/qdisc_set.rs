@@ -63,12 +63,11 @@ impl Change for QdiscSet {
         let tc = names.tool("tc", self.link.netns);
         let Some(spec) = &self.netem else { return vec![format!("{tc} qdisc del dev {} root", self.dev)] };
         let mut line = format!("{tc} qdisc replace dev {} root netem", self.dev);
-        let nanos = |time: u64| in_units(time, TIMES);
         let percent = |share: f64| format!("{share}%");
         opt(&mut line, "limit", spec.limit);
-        opt(&mut line, "delay", spec.delay.or(spec.jitter.map(|_| 0)).map(nanos));
+        opt(&mut line, "delay", spec.delay.or(spec.jitter.map(|_| 0)).map(tc_time));
         if let Some(jitter) = spec.jitter {
-            line.push_str(&format!(" {}", nanos(jitter)));
+            line.push_str(&format!(" {}", tc_time(jitter)));
         }
         opt(&mut line, "loss", spec.loss.map(percent));
         opt(&mut line, "duplicate", spec.duplicate.map(percent));
@@ -82,8 +81,8 @@ impl Change for QdiscSet {
         let link = names.link_handle(self.link, self.dev.as_str());
         let Some(spec) = &self.netem else { return format!("{link}.del_netem()") };
         let mut options = Options::default();
-        options.put_text("delay", spec.delay.map(|time| in_units(time, TIMES)));
-        options.put_text("jitter", spec.jitter.map(|time| in_units(time, TIMES)));
+        options.put_text("delay", spec.delay.map(time));
+        options.put_text("jitter", spec.jitter.map(time));
         options.put("loss", spec.loss);
         options.put("duplicate", spec.duplicate);
         options.put("corrupt", spec.corrupt);
@@ -94,6 +93,16 @@ impl Change for QdiscSet {
     }
 }
 
-/// The units of times in nanoseconds and of rates in bits per second, as tc(8) takes them.
-const TIMES: &[(&str, u64)] = &[("s", 1_000_000_000), ("ms", 1_000_000), ("us", 1000), ("ns", 1)];
+/// A time in nanoseconds with the largest unit in which it is whole.
+fn time(nanos: u64) -> String {
+    if nanos.is_multiple_of(1000) { in_units(nanos / 1000, TIMES) } else { format!("{nanos}ns") }
+}
+
+/// The same for tc(8), which knows no nanoseconds and cuts fractions to ticks of 64 ns: a little more, or it would lose one.
+fn tc_time(nanos: u64) -> String {
+    if nanos.is_multiple_of(1000) { time(nanos) } else { format!("{}us", (nanos + 1) as f64 / 1000.0) }
+}
+
+/// The units of times in microseconds and of rates in bits per second, as tc(8) takes them.
+const TIMES: &[(&str, u64)] = &[("s", 1_000_000), ("ms", 1000), ("us", 1)];
 const RATES: &[(&str, u64)] = &[("gbit", 1_000_000_000), ("mbit", 1_000_000), ("kbit", 1000), ("bit", 1)];

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::hands::Hands;
 use super::out::{self, Paint};
-use super::steps::Steps;
+use super::steps::{Form, Steps};
 use super::{ending, place, warn};
 use crate::diag::{Code, Diagnostic, KernelError, Result};
 use crate::journal::record::Outcome;
@@ -40,7 +40,7 @@ pub struct Args {
     /// Leave a failed lab up, to look at it.
     #[arg(long)]
     pub keep: bool,
-    /// Print each step as commands of iproute2.
+    /// Print the commands of iproute2 below each step, as it happens.
     #[arg(long)]
     pub explain: bool,
     /// End and roll back after this time.
@@ -131,7 +131,12 @@ fn go(args: &Args, found: Found, name: LabName, script: Script, timeout: Option<
     let mut lab = Lab::create(new, store, stop.clone())?;
     args.hands.tie(&mut lab);
     lab.deadline = timeout.map(|t| begun + t);
-    let steps = Steps::new(args.quiet || args.json, args.explain);
+    let form = match (args.quiet || args.json, args.explain) {
+        (true, _) => Form::Nothing,
+        (false, true) => Form::Both,
+        (false, false) => Form::Call,
+    };
+    let steps = Steps::new(form);
     lab.listen(steps.listener());
     let deadline = lab.deadline;
     let (mut lab, result) = script.run(lab, &stop, deadline);

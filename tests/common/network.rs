@@ -45,22 +45,43 @@ fn compare(path: &str, wanted: &Value, is: &Value, lines: &mut Vec<String>) {
     }
 }
 
+/// What the kernel makes in every namespace as soon as some module is loaded.
+const FALLBACKS: [&str; 6] = ["gre0", "gretap0", "erspan0", "tunl0", "sit0", "ip6tnl0"];
+
 fn of_netns(name: &str, netns: &Netns, all: &Dump) -> Value {
     let links: Map<String, Value> = netns
         .links
         .iter()
         .filter(|l| name != HOST || l["link_type"] != "loopback")
+        .filter(|l| !FALLBACKS.iter().any(|name| l["ifname"] == *name))
         .map(|l| (text(&l["ifname"]), of_link(l, netns, all)))
         .collect();
-    let addrs: Map<String, Value> =
-        netns.addrs.iter().filter(|l| l["ifname"].is_string()).map(|l| (text(&l["ifname"]), addresses(l))).collect();
+    let addrs: Map<String, Value> = netns
+        .addrs
+        .iter()
+        .filter(|l| l["ifname"].is_string() && !FALLBACKS.iter().any(|name| l["ifname"] == *name))
+        .map(|l| (text(&l["ifname"]), addresses(l)))
+        .collect();
     let settings: Map<String, Value> = netns
         .sysctl
         .iter()
         .filter(|(key, _)| {
-            let restless =
-                ["_count", "dentry-state", "random", "flush", "secret", "fastopen", "nf_log", "tcp_mem", "udp_mem"];
-            key.starts_with("net/") && !restless.iter().any(|word| key.contains(word))
+            let restless = [
+                "_count",
+                "dentry-state",
+                "random",
+                "flush",
+                "secret",
+                "fastopen",
+                "vrf/",
+                "nf_log",
+                "tcp_mem",
+                "udp_mem",
+            ];
+            // IPv6's own MTU follows the link's, at times of its own.
+            let is_mtu = key.starts_with("net/ipv6/conf/") && key.ends_with("/mtu");
+            let is_fallback = key.split('/').any(|part| FALLBACKS.contains(&part));
+            key.starts_with("net/") && !is_mtu && !is_fallback && !restless.iter().any(|word| key.contains(word))
         })
         .map(|(key, value)| (key.clone(), json!(value)))
         .collect();
@@ -110,6 +131,12 @@ fn of_link(link: &Value, netns: &Netns, all: &Dump) -> Value {
             .collect::<Vec<_>>()
     );
     one["other_end"] = json!(all.other_end(netns, link));
+    // While the spanning tree changes, the kernel tells another time than was set.
+    if one.pointer("/linkinfo/info_data/stp_state").is_some_and(|state| *state == 1)
+        && let Some(data) = one.pointer_mut("/linkinfo/info_data").and_then(Value::as_object_mut)
+    {
+        data.remove("ageing_time");
+    }
     for part in ["info_data", "info_slave_data"] {
         if let Some(data) = one.pointer_mut(&format!("/linkinfo/{part}")).and_then(Value::as_object_mut) {
             let clocks = [

@@ -27,7 +27,7 @@ use self::session::{Leaving, Next, Session};
 use super::hands::Hands;
 use super::out::{self, Paint};
 use super::run::{self, Found};
-use super::steps::Steps;
+use super::steps::{Form, Steps};
 use super::{ending, labs, place};
 use crate::diag::{Code, Diagnostic, KernelError, Result};
 use crate::journal::record::Outcome;
@@ -121,7 +121,7 @@ fn go(args: &Args, found: Option<Found>, name: LabName) -> Result<u8> {
     };
     args.hands.tie(&mut lab);
     let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
-    let steps = Steps::new(true, false);
+    let steps = Steps::new(Form::Nothing);
     lab.listen(steps.listener());
     let begun = lab.savepoint();
     let record = Record::default();

@@ -346,13 +346,13 @@ impl Session {
     }
 
     fn show_as(&mut self, what: &str) -> Result<()> {
-        let (quiet, explain) = match what {
-            "ip" => (false, true),
-            "rhai" => (false, false),
-            "nothing" => (true, false),
+        let form = match what {
+            "ip" => steps::Form::Commands,
+            "rhai" => steps::Form::Call,
+            "nothing" => steps::Form::Nothing,
             _ => return Err(usage("show as ip, show as rhai, or show as nothing")),
         };
-        self.steps.set(quiet, explain);
+        self.steps.set(form);
         Ok(())
     }
 

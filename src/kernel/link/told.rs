@@ -122,6 +122,8 @@ fn bridge(parts: &[InfoBridge]) -> BridgeOptions {
             _ => {}
         }
     }
+    // While the spanning tree changes, the kernel ages entries faster and tells that instead of what was set.
+    let changes = parts.iter().any(|p| matches!(p, InfoBridge::TopologyChange(1)));
     for part in parts {
         match part {
             InfoBridge::VlanDefaultPvid(id) => o.vlan_default_pvid = Some(*id).filter(|id| *id != 1),
@@ -129,7 +131,7 @@ fn bridge(parts: &[InfoBridge]) -> BridgeOptions {
             InfoBridge::ForwardDelay(n) => o.forward_delay = Some(*n).filter(|n| *n != 1500),
             InfoBridge::HelloTime(n) => o.hello_time = Some(*n).filter(|n| *n != 200),
             InfoBridge::MaxAge(n) => o.max_age = Some(*n).filter(|n| *n != 2000),
-            InfoBridge::AgeingTime(n) => o.ageing_time = Some(*n).filter(|n| *n != 30000),
+            InfoBridge::AgeingTime(n) => o.ageing_time = Some(*n).filter(|n| *n != 30000 && !changes),
             InfoBridge::GroupFwdMask(n) => o.group_fwd_mask = Some(*n).filter(|n| *n != 0),
             _ => {}
         }
