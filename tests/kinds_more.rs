@@ -5,7 +5,7 @@ mod common;
 use common::is_root;
 use common::labs::lacks;
 use common::sandbox::Sandbox;
-use common::witness::{Case, case, refused, run_cases};
+use common::witness::{Case, case, fail_at_each_step, refused, run_cases};
 
 /// Runs cases where the kernel has a kind, which `ip` is asked to make first.
 #[track_caller]
@@ -16,6 +16,7 @@ fn run(option: &str, attempt: &str, what: &str, cases: &[Case]) {
     let Some(sandbox) = Sandbox::new() else { return };
     if sandbox.try_sh(attempt).status.success() {
         run_cases(cases);
+        fail_at_each_step(cases);
     } else {
         lacks(what, option);
     }
@@ -98,6 +99,14 @@ const VRFS: &[Case] = &[
             &[("ip -j link show myvrf", "Device \"myvrf\" does not exist.")],
         )
     },
+    case(
+        "a port that is made with its address keeps it",
+        r#"let w = veth("x0", "x1"); let red = vrf("red", 9); let p = veth(host.port("e0", "10.0.0.1/24"), host.port("e1")); p.a.master(red);"#,
+        &[
+            ("ip -j addr show e0", r#"{"master":"red","addr_info":[{"local":"10.0.0.1"}]}"#),
+            ("ip -j route show table 9 10.0.0.0/24", r#"{"dev":"e0"}"#),
+        ],
+    ),
     refused("no table", r#"vrf("red", 0);"#, "NL0106"),
 ];
 
@@ -260,4 +269,8 @@ const NETEM: &[Case] = &[
     refused("no unit", r#"veth("x0", "x1").a.netem(#{ delay: 10 });"#, "NL0118"),
     refused("no share", r#"veth("x0", "x1").a.netem(#{ loss: 101 });"#, "NL0106"),
     refused("nothing there", r#"veth("x0", "x1").a.del_netem();"#, "NL0110"),
+    Case {
+        before: "tc qdisc add dev my0 root handle 7: pfifo limit 9 && ip link show my0 >/dev/null",
+        ..refused("the user's own of another kind", r#"host["my0"].del_netem();"#, "`my0` has no netem, but pfifo")
+    },
 ];

@@ -5,7 +5,7 @@ mod common;
 use common::labs::furnish_beside_a_lab;
 use common::sandbox::{Run, Sandbox};
 use common::side_by_side;
-use common::world::assert_same;
+use common::world::{World, assert_same};
 
 const SCRIPT: &str = r#"
 let a = netns("stuck-a");
@@ -179,4 +179,35 @@ attempt { mine["vx4"].del(); host.exec("ip link del v1"); throw "no"; }
     sandbox.sh("ip link add v1 index 71 type veth peer name p1 index 72");
     sandbox.netlab(&["down", "stuck"]).ends_with(0);
     assert_eq!(before, tunnel(&sandbox));
+}
+
+/// Where there is no room for the journal, nothing begins; where it ends in the middle, all is taken back without it.
+#[test]
+fn a_full_disk() {
+    let Some(sandbox) = Sandbox::new() else { return };
+    sandbox.sh("mount -t tmpfs -o size=64k tmpfs /var/lib; mkdir /var/lib/netlab");
+    sandbox.netlab(&["run", "--quiet", "create-ns-bridge.rhai"]).ends_with(0);
+    sandbox.netlab(&["down", "--quiet"]).ends_with(0);
+    let before = World::read(&sandbox);
+    sandbox.write("/mnt/star.rhai", "star(bridge(\"lan\"), netns(\"h\", 1..=200), \"10.0.0.0/16\");\n");
+    let run = sandbox.netlab(&["run", "--quiet", "/mnt/star.rhai"]).ends_with(1);
+    assert_eq!(
+        run.stderr.lines().take(1).collect::<String>(),
+        "error[NL0119]: cannot write the journal /var/lib/netlab/star/journal.jsonl: no space left on device",
+        "{run}"
+    );
+    assert!(run.stderr.contains("ENOSPC: No space left on device"), "{run}");
+    assert_same(&before, &sandbox, "a disk that was full in the middle");
+    sandbox.try_sh("cat /dev/zero >/var/lib/fill");
+    let before = World::read(&sandbox);
+    for _ in 0..2 {
+        let run = sandbox.netlab(&["run", "--quiet", "create-ns-bridge.rhai"]).ends_with(1);
+        assert!(run.stderr.starts_with("error[NL0119]: cannot write") && run.stderr.contains("ENOSPC"), "{run}");
+        assert_same(&before, &sandbox, "a disk that was full before");
+    }
+    sandbox.sh("rm /var/lib/fill");
+    sandbox.netlab(&["run", "--quiet", "create-ns-bridge.rhai"]).ends_with(0);
+    sandbox.try_sh("cat /dev/zero >/var/lib/fill");
+    let down = sandbox.netlab(&["down"]).ends_with(0);
+    assert!(down.stdout.ends_with("host unchanged\n"), "{down}");
 }

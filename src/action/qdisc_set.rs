@@ -7,6 +7,7 @@ use super::{After, Change, Context, Failure, Subject, failed};
 use crate::diag::{Code, Diagnostic, Result};
 use crate::kernel::link::LinkKey;
 use crate::kernel::qdisc::{self, NetemSpec};
+use crate::snapshot;
 use crate::snapshot::scope::Touch;
 use crate::types::name::IfName;
 
@@ -22,6 +23,22 @@ pub struct QdiscSet {
     pub netem: Option<NetemSpec>,
 }
 
+impl QdiscSet {
+    /// The kernel takes away whatever is there.
+    fn must_be_netem(&self, ctx: &mut Context<'_>) -> Result<()> {
+        let kind = snapshot::qdisc::root_kind(ctx.socket(self.link.netns)?, self.link.index)
+            .map_err(|e| failed(&format!("look at the queueing discipline of `{}`", self.dev), e))?;
+        let error = |words: String| Err(Diagnostic::new(Code::NoSuchEntry, words));
+        match kind.as_deref() {
+            Some("netem") => Ok(()),
+            Some(other) => {
+                error(format!("`{}` has no netem, but {other}, which is not netlab's to take away", self.dev))
+            }
+            None => error(format!("`{}` has no netem", self.dev)),
+        }
+    }
+}
+
 impl Change for QdiscSet {
     fn apply(&self, ctx: &mut Context<'_>) -> std::result::Result<After, Failure> {
         let create = netlink_packet_core::NLM_F_CREATE | netlink_packet_core::NLM_F_REPLACE;
@@ -29,6 +46,9 @@ impl Change for QdiscSet {
             Some(spec) => (qdisc::netem(self.link.index, spec), create),
             None => (qdisc::delete(self.link.index), 0),
         };
+        if self.netem.is_none() {
+            self.must_be_netem(ctx).map_err(Failure::clean)?;
+        }
         let answer = ctx.socket(self.link.netns).map_err(Failure::clean)?.change_raw(&message, flags);
         answer.map_err(|e| {
             Failure::clean(match e.errno {
@@ -36,9 +56,6 @@ impl Change for QdiscSet {
                     Diagnostic::new(Code::NoFeature, "this kernel has no `netem` (CONFIG_NET_SCH_NETEM)")
                         .help("`netlab doctor` shows what works on this machine")
                         .kernel(e)
-                }
-                libc::ENOENT | libc::EINVAL if self.netem.is_none() => {
-                    Diagnostic::new(Code::NoSuchEntry, format!("`{}` has no netem", self.dev)).kernel(e)
                 }
                 libc::ENODEV => super::deleted_by_others(self.dev.as_str()).kernel(e),
                 _ => failed(&format!("set the netem of `{}`", self.dev), e),

@@ -4,6 +4,9 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
+use nix::fcntl::{FallocateFlags, fallocate};
+
 use super::record::{Outcome, Record, VERSION};
 use super::state::State;
 use crate::diag::{Code, Diagnostic, KernelError, Result};
@@ -15,7 +18,15 @@ pub struct Log {
     path: PathBuf,
     file: File,
     line: Vec<u8>,
+    length: u64,
+    /// How far the disk has room for it for certain.
+    room: u64,
 }
+
+/// What an undo writes at least. It writes less than half of what led to it.
+const UNDO: u64 = 16 << 10;
+/// Asked for at a time.
+const CHUNK: u64 = 64 << 10;
 
 impl Log {
     /// Begins a journal.
@@ -25,7 +36,8 @@ impl Log {
     pub fn create(path: &Path) -> Result<Self> {
         effect::here();
         let file = OpenOptions::new().append(true).create_new(true).open(path);
-        Ok(Self { file: file.map_err(|e| broken("make", path, &e))?, path: path.into(), line: Vec::new() })
+        let file = file.map_err(|e| broken("make", path, &e))?;
+        Ok(Self { file, path: path.into(), line: Vec::new(), length: 0, room: 0 })
     }
 
     /// Goes on with a journal, after cutting off a line that a kill left unfinished.
@@ -41,7 +53,7 @@ impl Log {
             effect::here();
             file.set_len(whole as u64).map_err(|e| broken("mend", path, &e))?;
         }
-        Ok(Self { file, path: path.into(), line: Vec::new() })
+        Ok(Self { file, path: path.into(), line: Vec::new(), length: whole as u64, room: 0 })
     }
 
     /// Writes one line, in one write(2). A killed process loses nothing that it wrote.
@@ -53,8 +65,23 @@ impl Log {
         let encoded = serde_json::to_writer(&mut self.line, record);
         encoded.map_err(|e| broken("write", &self.path, &io::Error::other(e)))?;
         self.line.push(b'\n');
+        let failed = |e: io::Error| broken("write", &self.path, &e);
+        let end = self.length + self.line.len() as u64;
+        if matches!(record, Record::Open(_) | Record::Started { .. }) {
+            // What begins must leave room for its undo.
+            let needed = end + end / 2 + UNDO;
+            if self.room < needed {
+                self.room = allocate(&self.file, self.length, needed).map_err(failed)?;
+            }
+        }
         effect::here();
-        self.file.write_all(&self.line).map_err(|e| broken("write", &self.path, &e))
+        if let Err(error) = self.file.write_all(&self.line) {
+            // The half of a line would make the next one unreadable.
+            let _ = self.file.set_len(self.length);
+            return Err(failed(error));
+        }
+        self.length = end;
+        Ok(())
     }
 
     /// Waits until it is on the disk. Only changes of files outlive the machine's next crash, so only those need it.
@@ -63,6 +90,21 @@ impl Log {
     /// `NL0119`.
     pub fn sync(&self) -> Result<()> {
         self.file.sync_data().map_err(|e| broken("save", &self.path, &e))
+    }
+}
+
+/// Has the disk keep room for a file up to some length, and a bit more if there is; gives back how far it goes. Where a file
+/// system cannot do that, nothing is known, and nothing refused.
+fn allocate(file: &File, from: u64, needed: u64) -> io::Result<u64> {
+    let ask = |to: u64| {
+        let length = i64::try_from(to - from).unwrap_or(i64::MAX);
+        let from = i64::try_from(from).unwrap_or(i64::MAX);
+        fallocate(file, FallocateFlags::FALLOC_FL_KEEP_SIZE, from, length).map(|()| to)
+    };
+    match ask(needed + CHUNK).or_else(|_| ask(needed)) {
+        Err(Errno::ENOSPC | Errno::EDQUOT) => Err(Errno::ENOSPC.into()),
+        Err(_) => Ok(u64::MAX),
+        Ok(to) => Ok(to),
     }
 }
 

@@ -69,18 +69,11 @@ impl Lab {
         };
         let care = if new.verify { Care::Whole } else { Care::Quick };
         let before = Picture::take(&mut kernel, header.host, care)?;
-        let dir = store.dir(&new.name);
-        effect::here();
-        std::fs::create_dir_all(&dir).map_err(|e| {
-            Diagnostic::new(Code::BadFile, format!("cannot make the folder of the lab `{}`", new.name))
-                .kernel(KernelError::from_io(format!("mkdir {}", dir.display()), &e))
+        let whole = if new.verify { Some(Moment::take(&mut kernel)?) } else { None };
+        let log = write_down(&store, &header, &before, whole.as_ref()).inspect_err(|_| {
+            // Half of a folder would be taken for a run that was killed. Where it cannot be removed, it is.
+            let _ = store.remove(&header.lab);
         })?;
-        let mut log = Log::create(&store.journal(&new.name))?;
-        log.write(&Record::Open(Box::new(header.clone())))?;
-        before.save(&dir)?;
-        if new.verify {
-            Moment::take(&mut kernel)?.save(&dir.join(MOMENT))?;
-        }
         Ok(Self::idle(header, kernel, store, log, stop, lock))
     }
 
@@ -180,6 +173,21 @@ impl Lab {
     pub fn forget(self) -> Result<()> {
         self.store.remove(&self.header.lab)
     }
+}
+
+/// The folder of a new lab with what its undo needs.
+fn write_down(store: &Store, header: &Header, before: &Picture, whole: Option<&Moment>) -> Result<Log> {
+    let dir = store.dir(&header.lab);
+    effect::here();
+    std::fs::create_dir_all(&dir).map_err(|e| {
+        Diagnostic::new(Code::BadFile, format!("cannot make the folder of the lab `{}`", header.lab))
+            .kernel(KernelError::from_io(format!("mkdir {}", dir.display()), &e))
+    })?;
+    let mut log = Log::create(&store.journal(&header.lab))?;
+    log.write(&Record::Open(Box::new(header.clone())))?;
+    before.save(&dir)?;
+    whole.map_or(Ok(()), |whole| whole.save(&dir.join(MOMENT)))?;
+    Ok(log)
 }
 
 /// Rebuilds the object table from a journal.

@@ -12,7 +12,8 @@ const RTM_NEWTCLASS: u16 = 40;
 const RTM_GETTCLASS: u16 = 42;
 const RTM_GETTFILTER: u16 = 46;
 /// `TCA_*` of linux/rtnetlink.h that say what it is: kind, options, size table, blocks; the rest counts.
-const KEPT: [u16; 5] = [1, 2, 8, 13, 14];
+const KEPT: [u16; 5] = [KIND, 2, 8, 13, 14];
+const KIND: u16 = 1;
 /// `TC_H_ROOT` and `TC_H_INGRESS` of linux/pkt_sched.h.
 const ROOT: u32 = 0xffff_ffff;
 const INGRESS: u32 = 0xffff_fff1;
@@ -64,12 +65,22 @@ pub fn index(qdisc: &Raw) -> u32 {
     qdisc.header_u32(INDEX)
 }
 
+/// The kind of the discipline that somebody gave a link, as tc(8) calls it.
+///
+/// # Errors
+/// The kernel's answer.
+pub fn root_kind(socket: &mut Socket, index: u32) -> Result<Option<String>, KernelError> {
+    let all = dump(socket)?;
+    let root = all.iter().find(|q| self::index(q) == index && q.header_u32(PARENT) == ROOT);
+    Ok(root.and_then(|q| q.get(KIND)).map(Attribute::string))
+}
+
 /// A discipline or class without what is noise, fit to be sent back.
 pub fn item(qdisc: &Raw) -> Item {
     let mut raw = qdisc.clone();
     raw.set_header_u32(INFO, 0);
     raw.attributes.retain(|a| KEPT.contains(&a.kind));
-    if raw.kind == RTM_NEWQDISC && raw.get(1).is_some_and(|kind| kind.string() == "htb") {
+    if raw.kind == RTM_NEWQDISC && raw.get(KIND).is_some_and(|kind| kind.string() == "htb") {
         raw.attributes.iter_mut().filter(|a| a.kind == 2).for_each(as_htb_takes_it);
     }
     let what = if qdisc.kind == RTM_NEWTCLASS { "class" } else { "qdisc" };

@@ -74,6 +74,11 @@ fn a_shell_inside() {
     assert_eq!(run.code, Some(137), "{run}");
     machine.assert_left(&with_lab, "a killed program");
     assert!(user.netlab("list").stdout.contains("create-ns-bridge  up"));
+    let shell = "mkfifo $HOME/in; sleep 1000 >$HOME/in 2>/dev/null & SHELL=/bin/sh netlab shell ns1 <$HOME/in & \
+                 until pgrep -x sh >/dev/null; do sleep 0.05; done; kill -9 $!; wait $!; code=$?; kill %1; rm $HOME/in; exit $code";
+    let run = user.sh(shell);
+    assert_eq!(run.code, Some(137), "{run}");
+    machine.assert_left(&with_lab, "a killed shell");
     // One that is inside when the lab goes, goes too.
     let run = user.sh(&format!("netlab exec ns1 -- sleep 1000 & {RUNS}; netlab down -q; wait $!"));
     assert_eq!(run.code, Some(137), "{run}");

@@ -1,7 +1,7 @@
 //! Labs without root: each in a sandbox of its own, which an ordinary user makes, uses and ends, and which leaves nothing.
 //!
-//! The witnesses are `ip`, `ps` and `find`, run by root outside, or through `netlab exec` inside. `NETLAB_SANDBOXES=100` makes
-//! the loop of up and down as long as that.
+//! The witnesses are `ip`, `ps` and `find`, run by root outside, or through `netlab exec` inside. `NETLAB_SANDBOXES=8` makes
+//! the loop of up and down shorter.
 
 // In a test an `unwrap` is the assertion that it holds.
 #![allow(clippy::unwrap_used)]
@@ -120,7 +120,7 @@ fn many_sandboxes_leave_nothing() {
     let Some(machine) = Machine::new() else { return };
     let user = machine.user(1001);
     let before = machine.left();
-    let count: u32 = std::env::var("NETLAB_SANDBOXES").ok().and_then(|n| n.parse().ok()).unwrap_or(8);
+    let count: u32 = std::env::var("NETLAB_SANDBOXES").ok().and_then(|n| n.parse().ok()).unwrap_or(100);
     side_by_side((0..count).collect(), |n| {
         user.netlab(&format!("run --quiet --name lab{n} create-ns-bridge.rhai")).ends_with(0);
         user.netlab(&format!("exec lab{n}/ns1 -- ping -qc1 194.168.1.4")).ends_with(0);
