@@ -61,7 +61,7 @@ fn cleanup(text: &mut String, program: &Program, names: &Names) {
     line(text, "cleanup() {");
     line(text, "    set +e");
     for step in program.steps.iter().rev().filter(|step| is_outside(&step.action, names)) {
-        for command in step.action.change().by_hand(names) {
+        for command in outside_first(&step.action, names).change().by_hand(names) {
             line(text, &format!("    {command}"));
         }
     }
@@ -126,11 +126,11 @@ fn links<'a>(action: &'a Action, names: &Names) -> Vec<&'a str> {
     add.ends().filter(|end| is_host(end.link.netns, names)).map(|end| end.link.name.as_str()).collect()
 }
 
-/// Whether it leaves something that does not go with a namespace or a link.
+/// Whether it leaves something outside of namespaces that does not go with a link.
 fn is_outside(action: &Action, names: &Names) -> bool {
     match action {
-        // With a namespace goes the end of a veth that is in it, and so the other.
-        Action::LinkAdd(add) => add.ends().all(|end| is_host(end.link.netns, names)),
+        // With its namespace a veth goes as well, but only when the kernel comes to it.
+        Action::LinkAdd(add) => add.ends().any(|end| is_host(end.link.netns, names)),
         Action::RuleAdd(_) | Action::RouteAdd(_) => action.change().places().iter().all(|p| is_host(*p, names)),
         _ => false,
     }

@@ -56,7 +56,7 @@ pub(super) fn read(
                     draft.push(Part::Links, Action::AddrAdd(AddrAdd { link: key, dev: name(link), addr: spec }));
                 });
             } else if !is_kernels(link) {
-                new.extend(reader.new(space, link));
+                new.extend(reader.made(space, link));
             }
         }
     }
@@ -110,7 +110,7 @@ impl Reader<'_, '_> {
     }
 
     /// A link that is to be made; none for the second end of a veth.
-    fn new(&mut self, space: usize, link: &LinkState) -> Option<New> {
+    fn made(&mut self, space: usize, link: &LinkState) -> Option<New> {
         let spot = Spot { space, link: link.ifindex };
         let message = self.inside(space).messages.get(&link.ifindex)?.clone();
         if link.kind().is_empty() {
@@ -259,9 +259,11 @@ impl Reader<'_, '_> {
         let without_v6 = self.defaults.without_v6(space);
         let addrs = self.addrs(space, link);
         let is_plain = |spec: &AddrSpec| {
-            !all && !link.loopback && *spec == AddrSpec::new(spec.addr) && !(without_v6 && spec.addr.addr().is_ipv6())
+            let has_no_v6_yet = without_v6 && spec.addr.addr().is_ipv6();
+            *spec == AddrSpec::new(spec.addr) && !has_no_v6_yet
         };
-        let first = addrs.iter().position(|spec| !is_plain(spec)).unwrap_or(addrs.len());
+        let plain = addrs.iter().position(|spec| !is_plain(spec)).unwrap_or(addrs.len());
+        let first = if all || link.loopback { 0 } else { plain };
         addrs[first..].to_vec()
     }
 

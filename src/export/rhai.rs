@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use super::{Part, Program, Step};
 use crate::action::Action;
+use crate::action::netns::NetnsAdd;
 use crate::action::text::{Names, Options};
 use crate::kernel::link::LinkKey;
 use crate::kernel::space::NetnsCookie;
@@ -92,7 +93,7 @@ pub fn text(program: &Program) -> String {
         let made = maker(&step.action);
         let call = match &step.action {
             Action::NetnsAdd(add) => {
-                let (call, used) = netns(add, after, &names);
+                let (call, used) = netns(add, after);
                 rest = &after[used..];
                 call
             }
@@ -193,7 +194,7 @@ fn free(taken: &mut HashSet<String>, name: &str, kind: &str) -> String {
 }
 
 /// A namespace with the settings that its maker takes, and how many of the steps behind it those are.
-fn netns(add: &crate::action::netns::NetnsAdd, after: &[Step], names: &Names) -> (String, usize) {
+fn netns(add: &NetnsAdd, after: &[Step]) -> (String, usize) {
     let mut options = Options::default();
     options.put("lo", (!add.lo).then_some(false));
     let forward = |step: &Step| match &step.action {
@@ -210,7 +211,6 @@ fn netns(add: &crate::action::netns::NetnsAdd, after: &[Step], names: &Names) ->
         }
         None => 0,
     };
-    let _ = names;
     (format!("netns({})", options.after([format!("\"{}\"", add.name)])), used)
 }
 

@@ -173,7 +173,8 @@ fn addresses(link: &Value) -> Value {
 fn routes(all: &[Value]) -> Vec<Value> {
     let chosen = all.iter().filter(|r| {
         let dst = r["dst"].as_str().unwrap_or_default();
-        !dst.starts_with("fe80:") && !dst.starts_with("ff00:") && !(r["table"] == "local" && r["protocol"] == "kernel")
+        let is_local = r["table"] == "local" && r["protocol"] == "kernel";
+        !dst.starts_with("fe80:") && !dst.starts_with("ff00:") && !is_local
     });
     sorted(chosen.map(|r| {
         let mut one = without(r, &["flags", "expires"]);
