@@ -81,7 +81,7 @@ fn in_every_wait() {
         let before = furnish_beside_a_lab(&sandbox);
         sandbox.write("/mnt/wait.rhai", &waiting(wait));
         let mut run = sandbox.start_netlab(&["run", "/mnt/wait.rhai"]);
-        run.wait_for("host.sysctl");
+        run.wait_for("host.forward");
         thread::sleep(Duration::from_millis(200));
         let asked = Instant::now();
         run.signal(SIGINT);

@@ -115,9 +115,9 @@ fn time(nanos: u64) -> String {
     if nanos.is_multiple_of(1000) { in_units(nanos / 1000, TIMES) } else { format!("{nanos}ns") }
 }
 
-/// The same for tc(8), which knows no nanoseconds and cuts fractions to ticks of 64 ns: a little more, or it would lose one.
+/// The same for tc(8), which takes whole microseconds and cuts them to ticks of 64 ns: the next one comes to the same tick.
 fn tc_time(nanos: u64) -> String {
-    if nanos.is_multiple_of(1000) { time(nanos) } else { format!("{}us", (nanos + 1) as f64 / 1000.0) }
+    in_units(nanos.div_ceil(1000), TIMES)
 }
 
 /// The units of times in microseconds and of rates in bits per second, as tc(8) takes them.
