@@ -18,7 +18,7 @@ fn one_name_belongs_to_one_run() {
     let before = furnish_beside_a_lab(&sandbox);
     sandbox.write("/mnt/slow.rhai", SLOW);
     let mut first = sandbox.start_netlab(&["run", "/mnt/slow.rhai"]);
-    first.wait_for("host.sysctl");
+    first.wait_for("host.forward");
     let during = World::read(&sandbox);
     for args in [&["run", "/mnt/slow.rhai"][..], &["run", "--replace", "/mnt/slow.rhai"], &["down", "slow"]] {
         let run = sandbox.netlab(args);
