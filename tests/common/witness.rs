@@ -140,26 +140,6 @@ fn check(case: &Case, sandbox: &Sandbox, furnished: &World) -> Reuse {
     if case.before.is_empty() { Reuse::Yes } else { Reuse::No }
 }
 
-/// Fails each script that went well at each of its steps; nothing of it may be left.
-pub(crate) fn fail_at_each_step(cases: &[Case]) {
-    for case in cases.iter().filter(|case| case.ends.0 == 0) {
-        let Some(sandbox) = Sandbox::new() else { return };
-        furnish(&sandbox);
-        if !case.before.is_empty() {
-            sandbox.sh(case.before);
-        }
-        let before = World::settled(&sandbox);
-        write_script(&sandbox, case.script);
-        let mut step = 1;
-        while sandbox.netlab_fault(&format!("fail@{step}"), &["run", "--quiet", "/run/x.rhai"]).code != Some(0) {
-            assert_same(&before, &sandbox, &format!("{}: a failure at step {step}", case.name));
-            step += 1;
-            assert!(step < 200, "{}: it does not end", case.name);
-        }
-        assert!(step > 1, "{}: it never failed", case.name);
-    }
-}
-
 /// Writes a script into the sandbox and runs it as the lab `x`.
 pub(crate) fn run_script(sandbox: &Sandbox, script: &str) -> Run {
     write_script(sandbox, script);

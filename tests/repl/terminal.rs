@@ -110,7 +110,7 @@ fn completion() {
     terminal.types("made-now ip -br link show le").key("C-c");
     terminal.types("veth(\"x\", \"y\").a.promi").key("C-c");
     // Commands and functions, with what they do.
-    terminal.types("check").key("Tab").shows("netlab> checkpoint");
+    terminal.types("checkp").key("Tab").shows("netlab> checkpoint");
     terminal.key("C-c").types("brid").key("Tab").shows("netlab> bridge(").key("C-c");
     terminal.key("C-d").shows("roll back (r), keep it as a lab (k), save as a script (s FILE), or go on (g)?");
     terminal.types("s kept.rhai").key("Enter").shows("wrote kept.rhai").types("r").key("Enter");
