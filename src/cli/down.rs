@@ -4,11 +4,11 @@ use serde_json::json;
 
 use super::labs::{self, LabInfo};
 use super::{ending, fail, out, place};
-use crate::diag::{Code, Diagnostic, KernelError, Result};
+use crate::diag::{Code, Diagnostic, Result};
 use crate::journal::store::Store;
 use crate::kernel::signal::Stop;
 use crate::lab::Lab;
-use crate::lab::open::no_such_lab;
+use crate::lab::open::{no_such_lab, stop};
 use crate::sandbox;
 use crate::types::name::LabName;
 
@@ -116,13 +116,6 @@ pub(super) fn take_all_down(store: &Store, labs: &[Target], quiet: bool, json: b
         }
     }
     Ok(worst)
-}
-
-/// Catches the signals that end an undo between two steps.
-fn stop() -> Result<Stop> {
-    Stop::on_signals().map_err(|e| {
-        Diagnostic::new(Code::Environment, "cannot catch signals").kernel(KernelError::from_io("sigaction", &e))
-    })
 }
 
 /// A lab of a name: here, or in the sandbox of the same name, or in another's.

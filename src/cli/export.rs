@@ -13,8 +13,7 @@ use crate::kernel::netns;
 use crate::kernel::process::raise_file_limit;
 use crate::kernel::relay::Keys;
 use crate::kernel::route::TABLE_MAIN;
-use crate::kernel::space::Kernel;
-use crate::lab::open::{privileged, read_objects};
+use crate::lab::open::{self, privileged, read_objects};
 use crate::types::name::{LabName, NsName};
 use crate::why::world::World;
 
@@ -67,10 +66,7 @@ fn write(args: &Args, name: Option<&str>, title: Option<String>, is_sandbox: boo
     wanted.whole = is_sandbox;
     wanted.groups = labs::all(&Store::open()?).iter().filter_map(|lab| Some(lab.header.as_ref()?.group)).collect();
     wanted.title = title.unwrap_or_else(|| "host".into());
-    let mut kernel = Kernel::open().map_err(|e| {
-        Diagnostic::new(Code::Environment, "cannot open a netlink socket")
-            .kernel(KernelError::from_io("socket AF_NETLINK", &e))
-    })?;
+    let mut kernel = open::kernel()?;
     let mut world = World::read(&mut kernel, &[])?;
     let program = export::read(&mut world, &wanted);
     let text = if args.bash { export::bash::text(&program) } else { export::rhai::text(&program) };

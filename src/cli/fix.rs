@@ -7,12 +7,11 @@ use serde_json::{Value, json};
 
 use super::out::{self, Paint};
 use super::{ending, labs};
-use crate::diag::{Code, Diagnostic, KernelError, Result};
+use crate::diag::Result;
 use crate::journal::record::Outcome;
 use crate::journal::store::Store;
-use crate::kernel::signal::Stop;
 use crate::lab::Lab;
-use crate::lab::open::NewLab;
+use crate::lab::open::{self, NewLab};
 use crate::script::error::Trace;
 use crate::script::live::Live;
 use crate::why::cause::Break;
@@ -48,9 +47,7 @@ impl Tried {
 /// # Errors
 /// Those of making a lab.
 pub(super) fn go(first: &Break, question: &str, keep: bool, json: bool) -> Result<Tried> {
-    let stop = Stop::on_signals().map_err(|e| {
-        Diagnostic::new(Code::Environment, "cannot catch signals").kernel(KernelError::from_io("sigaction", &e))
-    })?;
+    let stop = open::stop()?;
     let store = Store::open()?;
     let name = labs::free_name(&store, "why-fix")?;
     let (file, script, args) = ("<why>".to_owned(), question.to_owned(), Vec::new());

@@ -4,13 +4,12 @@ use std::io::IsTerminal;
 
 use super::netns::HOST;
 use super::{labs, out, place};
-use crate::diag::{Code, Diagnostic, KernelError, Result};
+use crate::diag::{Code, Diagnostic, Result};
 use crate::graph::{self, Graph, export, layout, paint, read};
 use crate::journal::store::Store;
 use crate::kernel::process::raise_file_limit;
 use crate::kernel::relay::Keys;
-use crate::kernel::space::Kernel;
-use crate::lab::open::privileged;
+use crate::lab::open::{self, privileged};
 use crate::why::world::World;
 
 /// The arguments of `graph`.
@@ -74,10 +73,7 @@ fn draw(args: &Args, name: Option<&str>) -> Result<u8> {
     privileged()?;
     raise_file_limit();
     let labs = labs::all(&Store::open()?);
-    let mut kernel = Kernel::open().map_err(|e| {
-        Diagnostic::new(Code::Environment, "cannot open a netlink socket")
-            .kernel(KernelError::from_io("socket AF_NETLINK", &e))
-    })?;
+    let mut kernel = open::kernel()?;
     let mut world = World::read(&mut kernel, &[])?;
     let wanted = match name {
         None => Vec::new(),

@@ -10,12 +10,11 @@ use serde_json::{Value, json};
 use super::out::{self, Paint};
 use super::run::{self, Found};
 use super::{ending, settle, warn};
-use crate::diag::{Code, Diagnostic, KernelError, Result, Site};
+use crate::diag::{Code, Diagnostic, Result, Site};
 use crate::journal::store::Store;
 use crate::kernel::relay;
-use crate::kernel::signal::Stop;
 use crate::lab::Lab;
-use crate::lab::open::{NewLab, is_privileged};
+use crate::lab::open::{self, NewLab, is_privileged};
 use crate::lab::plan::{How, Plan, Planned, Tell, Told};
 use crate::lab::stand_in::Machine;
 use crate::lint;
@@ -78,9 +77,7 @@ fn inside(
     timeout: Option<Duration>,
 ) -> Result<u8> {
     let sources = Sources::new(&found.file, &found.text);
-    let stop = Stop::on_signals().map_err(|e| {
-        Diagnostic::new(Code::Environment, "cannot catch signals").kernel(KernelError::from_io("sigaction", &e))
-    })?;
+    let stop = open::stop()?;
     let standing = machine.stand_in()?;
     // Nobody sees the lab's name, so one that a lab could not have does not matter.
     let name = LabName::new(&found.stem).or_else(|_| LabName::new("plan"))?;

@@ -15,7 +15,7 @@ use crate::journal::record::Outcome;
 use crate::journal::store::Store;
 use crate::kernel::signal::Stop;
 use crate::kernel::view;
-use crate::lab::open::{NewLab, is_privileged, privileged};
+use crate::lab::open::{self, NewLab, is_privileged, privileged};
 use crate::lab::{Lab, recover};
 use crate::lint;
 use crate::report::{self, Sources};
@@ -110,9 +110,7 @@ fn go(args: &Args, found: Found, name: LabName, script: Script, timeout: Option<
     let sources = Sources::new(&found.file, &found.text);
     let store = Store::open()?;
     mention_dead(&store, &name);
-    let stop = Stop::on_signals().map_err(|e| {
-        Diagnostic::new(Code::Environment, "cannot catch signals").kernel(KernelError::from_io("sigaction", &e))
-    })?;
+    let stop = open::stop()?;
     if args.replace && store.journal(&name).exists() {
         let ending = Lab::resume(&name, store.clone(), stop.clone())?.undo_all();
         if !ending.is_complete() {
@@ -276,18 +274,13 @@ fn in_brackets(names: &[String]) -> String {
 }
 
 fn roll_back(mut lab: Lab, trace: &Trace, sources: &Sources, args: &Args) -> u8 {
-    let interrupted = (trace.error.code == Code::Interrupted).then(|| lab.stop.signal()).flatten();
-    let failed = match (interrupted, trace.error.code.exit_code()) {
-        (Some(signal), _) => u8::try_from(128 + signal).unwrap_or(u8::MAX),
-        // What was only found when it was reached is a failure of the run, not of its beginning.
-        (None, 2) => 1,
-        (None, code) => code,
-    };
+    let interrupted = trace.error.code == Code::Interrupted;
+    let failed = code_of(trace, &lab.stop);
     if !args.json {
         show(trace, sources, false);
     }
     let name = lab.name().clone();
-    if args.keep && interrupted.is_none() {
+    if args.keep && !interrupted {
         return match lab.close(Outcome::Kept) {
             Ok(()) if args.json => {
                 out::json(&json!({ "lab": name, "outcome": "kept", "error": report::json(trace) }));
@@ -317,6 +310,17 @@ fn roll_back(mut lab: Lab, trace: &Trace, sources: &Sources, args: &Args) -> u8 
     match ending::code(&ending) {
         0 => failed,
         code => code,
+    }
+}
+
+/// The exit code of a run that ended with an error.
+pub(super) fn code_of(trace: &Trace, stop: &Stop) -> u8 {
+    let signal = (trace.error.code == Code::Interrupted).then(|| stop.signal()).flatten();
+    match (signal, trace.error.code.exit_code()) {
+        (Some(signal), _) => u8::try_from(128 + signal).unwrap_or(u8::MAX),
+        // What was only found when it was reached is a failure of the run, not of its beginning.
+        (None, 2) => 1,
+        (None, code) => code,
     }
 }
 

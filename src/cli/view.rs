@@ -10,6 +10,7 @@ use crate::kernel::neigh::Table;
 use crate::kernel::netns;
 use crate::kernel::process::raise_file_limit;
 use crate::kernel::space::{Kernel, NetnsCookie};
+use crate::lab::open;
 use crate::probe::peer::{Peer, peers};
 use crate::probe::state::addr::{self, AddrState};
 use crate::probe::state::link::{self, LinkState};
@@ -53,10 +54,7 @@ impl Viewer {
     /// `NL0402` if no netlink socket can be opened.
     pub fn open() -> Result<Self> {
         raise_file_limit();
-        let mut kernel = Kernel::open().map_err(|e| {
-            Diagnostic::new(Code::Environment, "cannot open a netlink socket")
-                .kernel(KernelError::from_io("socket AF_NETLINK", &e))
-        })?;
+        let mut kernel = open::kernel()?;
         let mut spaces = vec![(HOST.to_owned(), kernel.host())];
         for name in netns::names() {
             // One that goes while we look, or a name that leads nowhere, is not there.

@@ -3,11 +3,10 @@
 use super::netns::HOST;
 use super::out::{self, Paint};
 use super::{fail, fix, netns, place};
-use crate::diag::{Code, Diagnostic, KernelError, Result};
+use crate::diag::{Code, Diagnostic, Result};
 use crate::kernel::process::raise_file_limit;
 use crate::kernel::relay::Keys;
-use crate::kernel::space::Kernel;
-use crate::lab::open::privileged;
+use crate::lab::open::{self, privileged};
 use crate::probe::Patience;
 use crate::types::address::ip;
 use crate::why::world::World;
@@ -70,10 +69,7 @@ fn misnamed(error: Box<Diagnostic>, json: bool) -> Result<u8> {
 fn look(args: &Args, from: &str) -> Result<u8> {
     privileged()?;
     raise_file_limit();
-    let mut kernel = Kernel::open().map_err(|e| {
-        Diagnostic::new(Code::Environment, "cannot open a netlink socket")
-            .kernel(KernelError::from_io("socket AF_NETLINK", &e))
-    })?;
+    let mut kernel = open::kernel()?;
     let mut world = World::read(&mut kernel, &[])?;
     let from = space(&world, from)?;
     let kind = match (args.tcp, args.udp) {

@@ -13,10 +13,9 @@ use crate::diag::{Code, Diagnostic, KernelError, Result};
 use crate::journal::record::Outcome as Rest;
 use crate::journal::store::Store;
 use crate::kernel::signal::Stop;
-use crate::kernel::space::Kernel;
 use crate::lab::Lab;
 use crate::lab::moment::Moment;
-use crate::lab::open::NewLab;
+use crate::lab::open::{self, NewLab};
 use crate::lab::permissions::Permissions;
 use crate::script::error::Trace;
 use crate::script::run::Script;
@@ -120,8 +119,8 @@ fn go(job: &Job, done: &mut Done) -> Staged<()> {
     let source = Source { file: job.file.clone(), text: job.text.clone(), folder: job.folder.clone() };
     let mut exercise = source.declare(job.seed).map_err(|t| (Stage::Read, t.error))?;
     let time = Duration::from_secs(job.time);
-    let stop = stop().map_err(at(Stage::Read))?;
-    let before = if job.thorough { Some(moment().map_err(at(Stage::Read))?) } else { None };
+    let stop = open::stop().map_err(at(Stage::Read))?;
+    let before = if job.thorough { Some(Moment::now().map_err(at(Stage::Read))?) } else { None };
 
     let lab = lab(".start", &source, Some(job.seed), &stop, time).map_err(at(Stage::Setup))?;
     let (mut start, result) = run_part(&mut exercise, Part::Setup, lab, &stop);
@@ -147,7 +146,7 @@ fn go(job: &Job, done: &mut Done) -> Staged<()> {
     }
     if let Some(before) = before {
         work.into_iter().chain([start]).for_each(|lab| end(lab, done));
-        let now = moment().map_err(at(Stage::Undo))?;
+        let now = Moment::now().map_err(at(Stage::Undo))?;
         let differences = now.differences(&before).map_err(at(Stage::Undo))?;
         done.left =
             differences.iter().map(|(netns, d)| format!("{netns}: {d}").trim_start_matches(": ").to_owned()).collect();
@@ -250,24 +249,6 @@ fn lab(name: &str, source: &Source, exercise: Option<u64>, stop: &Stop, time: Du
     let mut lab = Lab::create(new, Store::open()?, stop.clone())?;
     lab.deadline = Some(Instant::now() + time);
     Ok(lab)
-}
-
-/// Has signals asked for the end.
-///
-/// # Errors
-/// `NL0402`.
-pub fn stop() -> Result<Stop> {
-    Stop::on_signals().map_err(|e| {
-        Diagnostic::new(Code::Environment, "cannot catch signals").kernel(KernelError::from_io("sigaction", &e))
-    })
-}
-
-fn moment() -> Result<Moment> {
-    let mut kernel = Kernel::open().map_err(|e| {
-        Diagnostic::new(Code::Environment, "cannot open a netlink socket")
-            .kernel(KernelError::from_io("socket AF_NETLINK", &e))
-    })?;
-    Moment::take(&mut kernel)
 }
 
 /// So much memory and no more: a process that asks for more is ended by its own allocator.

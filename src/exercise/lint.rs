@@ -2,14 +2,12 @@
 //! known mistake is caught by just the checks that are named for it.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use super::catalog::Source;
 use super::job::{Done, Job, Stage, Work};
 use super::text;
 use super::worker::{Fate, Ran};
 use crate::diag::{Code, Diagnostic, Site};
-use crate::probe::feature;
 use crate::script::error::Trace;
 use crate::script::exercise::Sheet;
 use crate::script::workbook::{Outcome, Part};
@@ -75,9 +73,9 @@ impl Lint {
         &self.source
     }
 
-    /// What it needs and this kernel does not have.
+    /// What it needs and this machine does not have.
     pub fn lacks(&self) -> Vec<String> {
-        missing(&self.sheet)
+        self.sheet.missing()
     }
 
     /// The runs that show the rest.
@@ -271,17 +269,6 @@ impl Lint {
         let texts: Vec<String> = checks.into_iter().map(|i| format!("{:?}", self.sheet.checks[i].text)).collect();
         if texts.is_empty() { "nothing".into() } else { texts.join(", ") }
     }
-}
-
-/// What an exercise needs and this kernel does not have.
-pub fn missing(sheet: &Sheet) -> Vec<String> {
-    let lacks = |name: &&String| feature::has(name).is_some_and(|f| f.works == Some(false));
-    sheet.needs.iter().filter(lacks).cloned().collect()
-}
-
-/// How long all runs took together.
-pub fn took(ran: &[Ran]) -> Duration {
-    ran.iter().map(|(_, took)| *took).sum()
 }
 
 fn numbers(outcomes: &[Outcome], is: impl Fn(&Outcome) -> bool) -> Vec<usize> {

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use crate::diag::Site;
 use crate::script::exercise::Sheet;
 
 /// The words whose calls are looked for.
@@ -18,23 +19,21 @@ struct Call {
 }
 
 /// What a student gets: what was drawn is all there is to draw from, and the solution, the known mistakes and the hidden
-/// checks are not there.
+/// checks are not there. Only what stands at the top of the file is found: who calls this has to look at what came of it.
 pub fn release(text: &str, sheet: &Sheet) -> String {
     let mut out = String::new();
     let mut at = 0;
-    let (mut checks, mut params) = (sheet.checks.iter(), sheet.params.iter());
     for call in calls(text) {
+        let is_here = |site: &Site| (site.line, site.column) == place(text, call.span.start);
         let is_hidden = match call.word {
             "solution" | "wrong" => true,
-            "check" => checks.next().is_some_and(|c| c.hidden),
+            "check" => sheet.checks.iter().any(|c| c.hidden && is_here(&c.site)),
             _ => false,
         };
         if is_hidden {
             out.push_str(&text[at..with_comment(text, call.span.start)]);
             at = end_of_line(text, call.span.end);
-        } else if call.word == "param"
-            && let Some(param) = params.next()
-        {
+        } else if let Some(param) = sheet.params.iter().find(|p| call.word == "param" && is_here(&p.site)) {
             out.push_str(&text[at..call.inside.start]);
             out.push_str(&format!("{:?}, [{}]", param.name, param.literal));
             at = call.inside.end;
@@ -45,6 +44,13 @@ pub fn release(text: &str, sheet: &Sheet) -> String {
         out = out.replace("\n\n\n", "\n\n");
     }
     out.trim_end().to_owned() + "\n"
+}
+
+/// The line and the column of a place in a text, both from 1, as the language counts them.
+fn place(text: &str, at: usize) -> (usize, usize) {
+    let before = &text[..at];
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    (before.matches('\n').count() + 1, line.chars().count() + 1)
 }
 
 /// The statements of the solution, without the closure around them and what they are indented by.
@@ -212,7 +218,11 @@ mod tests {
 
     #[test]
     fn what_a_student_gets() {
-        let params = vec![crate::script::exercise::Param { name: "net".into(), literal: "\"a)\"".into() }];
+        let params = vec![crate::script::exercise::Param {
+            name: "net".into(),
+            literal: "\"a)\"".into(),
+            site: Site { file: "x.rhai".into(), line: 2, column: 11 },
+        }];
         let mut sheet = Sheet::new(1);
         sheet.params = params;
         let released = release(TEXT, &sheet);

@@ -9,9 +9,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::signal::Signal;
 
 use super::job::{self, Done, Job, Stage};
 use crate::diag::{Code, Diagnostic, KernelError, Result};
+use crate::kernel::relay;
 use crate::sandbox::{self, obstacle};
 
 /// The word that such a process is started with.
@@ -124,6 +126,8 @@ pub fn work() -> Result<u8> {
             Diagnostic::new(Code::Environment, "a job cannot be run").kernel(KernelError::from_io(what, &e))
         }
     };
+    // Nobody would read the answer, and the sandbox ends with this process.
+    relay::set_end_with_parent(Some(Signal::SIGKILL));
     let mut text = String::new();
     io::stdin().read_to_string(&mut text).map_err(failed("read"))?;
     let job: Job = serde_json::from_str(&text).map_err(|e| {
@@ -149,7 +153,7 @@ fn in_sandbox(job: &Job) -> io::Result<Done> {
     match end {
         Err(error) => return Ok(Done::trouble(Stage::Read, obstacle::refused(error))),
         // As it did: whoever started it wants to know.
-        Ok(end) => drop(crate::kernel::relay::die_as(end)),
+        Ok(end) => drop(relay::die_as(end)),
     }
     let mut answer = Vec::new();
     file.rewind()?;

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::open;
 use super::proof::{Care, Difference, Picture};
 use crate::diag::{Code, Diagnostic, KernelError, Result};
 use crate::kernel::netns;
@@ -25,6 +26,14 @@ pub struct Moment {
 }
 
 impl Moment {
+    /// Looks at everything, now.
+    ///
+    /// # Errors
+    /// What the kernel said.
+    pub fn now() -> Result<Self> {
+        Self::take(&mut open::kernel()?)
+    }
+
     /// Looks at everything.
     ///
     /// # Errors

@@ -49,7 +49,7 @@ impl Lab {
         let lock = store.lock(&new.name)?;
         refuse_existing(&store, &new.name)?;
         process::raise_file_limit();
-        let mut kernel = open_kernel()?;
+        let mut kernel = kernel()?;
         let seed = seed();
         let header = Header {
             version: VERSION,
@@ -118,7 +118,7 @@ impl Lab {
         process::raise_file_limit();
         let log = Log::resume(&path)?;
         let state = log::read(&path)?;
-        let mut kernel = open_kernel()?;
+        let mut kernel = kernel()?;
         // Killed before its first line: there is nothing to undo, only a folder to remove.
         let header = state.header.clone().unwrap_or_else(|| nothing(name, kernel.host()));
         let is_this_boot = header.boot_id == boot_id()?;
@@ -300,10 +300,24 @@ pub fn no_such_lab(store: &Store, name: &LabName) -> Box<Diagnostic> {
     Diagnostic::new(Code::NoSuchLab, format!("there is no lab `{name}`")).help(help)
 }
 
-fn open_kernel() -> Result<Kernel> {
+/// The kernel, to be asked and told.
+///
+/// # Errors
+/// `NL0402` where it gives no socket.
+pub fn kernel() -> Result<Kernel> {
     Kernel::open().map_err(|e| {
         Diagnostic::new(Code::Environment, "cannot open a netlink socket (netlab needs Linux 5.14 or later)")
             .kernel(KernelError::from_io("socket AF_NETLINK", &e))
+    })
+}
+
+/// Has signals asked for the end of what runs, and not end the process.
+///
+/// # Errors
+/// `NL0402`.
+pub fn stop() -> Result<Stop> {
+    Stop::on_signals().map_err(|e| {
+        Diagnostic::new(Code::Environment, "cannot catch signals").kernel(KernelError::from_io("sigaction", &e))
     })
 }
 
@@ -315,7 +329,7 @@ fn boot_id() -> Result<String> {
 }
 
 /// A number that differs from run to run, by the standard library's own random keys.
-fn seed() -> u64 {
+pub fn seed() -> u64 {
     use std::hash::{BuildHasher, Hasher};
     std::collections::hash_map::RandomState::new().build_hasher().finish()
 }

@@ -9,6 +9,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
+use super::open;
 use super::proof::{Care, Picture};
 use super::told::Teller;
 use crate::diag::{Code, Diagnostic, KernelError, Result};
@@ -63,7 +64,7 @@ impl Machine {
     /// # Errors
     /// `NL0402` if the own namespace cannot be read.
     pub fn look() -> Result<Self> {
-        let mut kernel = open()?;
+        let mut kernel = open::kernel()?;
         let mut found: Vec<(NetnsCookie, Vec<NsName>)> = vec![(kernel.host(), Vec::new())];
         let mut unseen = Vec::new();
         for name in netns::names() {
@@ -101,7 +102,7 @@ impl Machine {
     /// # Errors
     /// `NL0402` if namespaces cannot be made.
     pub fn stand_in(self) -> Result<Standing> {
-        let mut kernel = open()?;
+        let mut kernel = open::kernel()?;
         let mut notes = Vec::new();
         let mut cookies: HashMap<NetnsCookie, NetnsCookie> = HashMap::new();
         for (number, space) in self.spaces.iter().enumerate() {
@@ -284,13 +285,6 @@ fn as_wire(items: &[Item]) -> Vec<Item> {
         label => !label.starts_with("data:") && !label.starts_with("limit:"),
     };
     items.iter().filter(keeps).cloned().chain([Item::named("~kind", "veth")]).collect()
-}
-
-fn open() -> Result<Kernel> {
-    Kernel::open().map_err(|e| {
-        Diagnostic::new(Code::Environment, "cannot open a netlink socket")
-            .kernel(KernelError::from_io("socket AF_NETLINK", &e))
-    })
 }
 
 fn make_netns(kernel: &mut Kernel) -> Result<NetnsCookie> {

@@ -4,6 +4,7 @@ use rhai::{Array, Dynamic, FnPtr};
 use sha2::{Digest, Sha256};
 
 use super::args::Call;
+use super::expect::{known, need};
 use super::function::{Form, Function};
 use super::values::{Of, Subnet, kind};
 use crate::diag::{Code, Diagnostic, Result, Site, nearest};
@@ -117,6 +118,8 @@ pub struct Param {
     pub name: String,
     /// It, as scripts write it.
     pub literal: String,
+    /// Where it is drawn.
+    pub site: Site,
 }
 
 /// What must hold.
@@ -171,6 +174,19 @@ impl Sheet {
     /// Whether it has a solution.
     pub fn has_solution(&self) -> bool {
         self.solution.is_some()
+    }
+
+    /// What it needs and this machine does not have.
+    pub fn missing(&self) -> Vec<String> {
+        self.needs.iter().filter(|name| need(name).is_err()).cloned().collect()
+    }
+
+    /// Refuses what this machine cannot run.
+    ///
+    /// # Errors
+    /// `NL0401` and its kin, with what is to be done.
+    pub fn require(&self) -> Result<()> {
+        self.needs.iter().try_for_each(|name| need(name))
     }
 
     /// All points.
@@ -253,7 +269,7 @@ fn exercise(c: &mut Call<'_>) -> Result<Dynamic> {
     }
     crate::types::name::LabName::new(&id)?;
     for feature in &needs {
-        super::expect::known(feature)?;
+        known(feature)?;
     }
     let sheet = sheet(c)?;
     if !sheet.id.is_empty() {
@@ -285,6 +301,7 @@ fn param(c: &mut Call<'_>) -> Result<Dynamic> {
     if choices.is_empty() {
         return Err(bad(format!("the parameter `{name}` has nothing to choose from")));
     }
+    let site = c.site.clone();
     let sheet = sheet(c)?;
     if sheet.params.iter().any(|p| p.name == name) {
         return Err(bad(format!("there are two parameters `{name}`")).help("each is drawn by its name"));
@@ -299,7 +316,7 @@ fn param(c: &mut Call<'_>) -> Result<Dynamic> {
             ),
         )
     })?;
-    sheet.params.push(Param { name, literal });
+    sheet.params.push(Param { name, literal, site });
     Ok(value)
 }
 

@@ -1,8 +1,9 @@
 //! Probes: what answers. They are maps with `ok` and `why`; what nobody answers is a result, not an error.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rhai::{Array, Dynamic, Map};
 
@@ -15,6 +16,7 @@ use super::values::Of;
 use crate::diag::{Code, Diagnostic, KernelError, Result};
 use crate::kernel::link;
 use crate::kernel::netns;
+use crate::kernel::space::NetnsCookie;
 use crate::lab::Lab;
 use crate::lab::objects::NsId;
 use crate::probe::state;
@@ -175,19 +177,27 @@ pub(super) fn settle(c: &mut Call<'_>, v6: bool) -> Result<()> {
             let _ = link::get(socket, key.index);
         }
     }
-    let cookies: std::collections::BTreeSet<_> =
-        keys.iter().map(|k| k.netns).take(if v6 { usize::MAX } else { 0 }).collect();
-    for cookie in cookies {
-        while changed.elapsed() < SETTLE {
-            let lab = c.look()?;
-            lab.may_go_on()?;
-            let Some(socket) = lab.kernel().socket(cookie) else { break };
-            let addrs = state::addr::read(socket, None, &Default::default()).unwrap_or_default();
-            if !addrs.iter().any(|a| a.tentative && a.scope == "global") {
-                break;
-            }
-            std::thread::sleep(Duration::from_millis(20));
+    let spaces: BTreeSet<_> = keys.iter().map(|k| k.netns).take(if v6 { usize::MAX } else { 0 }).collect();
+    await_addresses(lab, spaces.into_iter().collect(), changed)
+}
+
+/// Waits until the kernel has ended its search for duplicates of the addresses in some namespaces, but not longer than links
+/// may need after a change.
+///
+/// # Errors
+/// `NL0506` and `NL0507` if the run is to end meanwhile.
+pub(super) fn await_addresses(lab: &mut Lab, mut spaces: Vec<NetnsCookie>, changed: Instant) -> Result<()> {
+    while changed.elapsed() < SETTLE {
+        lab.may_go_on()?;
+        spaces.retain(|space| {
+            // What cannot be looked at has nothing to be waited for.
+            let addrs = lab.kernel().socket(*space).map(|socket| state::addr::read(socket, None, &Default::default()));
+            addrs.is_some_and(|read| read.is_ok_and(|all| all.iter().any(|a| a.tentative && a.scope == "global")))
+        });
+        if spaces.is_empty() {
+            break;
         }
+        std::thread::sleep(Duration::from_millis(20));
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! An exercise at work: its parts, each run on a lab when its turn comes.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rhai::{Dynamic, EvalAltResult, FnPtr};
 use serde::{Deserialize, Serialize};
@@ -8,15 +8,13 @@ use serde::{Deserialize, Serialize};
 use super::error::{Trace, trace};
 use super::exercise::Sheet;
 use super::expect::judge;
-use super::raise::raise;
+use super::probe::await_addresses;
 use super::run::{Script, is_ended};
 use super::values::kind;
 use crate::diag::{Code, Diagnostic, Result, Site};
 use crate::kernel::netns;
 use crate::kernel::signal::Stop;
-use crate::kernel::space::NetnsCookie;
 use crate::lab::Lab;
-use crate::probe::state::addr;
 
 /// An exercise whose file has said what it consists of.
 pub struct Workbook {
@@ -107,7 +105,7 @@ impl Workbook {
     ) -> (Lab, std::result::Result<Vec<Outcome>, Trace>) {
         let (checks, explain) = (self.sheet.checks.clone(), self.sheet.explains);
         self.script.on_lab(lab, stop, deadline, |script| {
-            wait_until_settled(script);
+            wait_until_settled(script)?;
             let mut outcomes: Vec<Outcome> = Vec::new();
             for check in &checks {
                 let missed = check.after.iter().find(|i| outcomes.get(**i) != Some(&Outcome::Passed));
@@ -146,26 +144,16 @@ impl Workbook {
 }
 
 /// Whatever the learner did a moment ago, carriers may still be coming, and new addresses of IPv6 be looked for elsewhere.
-fn wait_until_settled(script: &Script) {
-    const MOST: Duration = Duration::from_secs(2);
-    let begun = Instant::now();
+fn wait_until_settled(script: &Script) -> std::result::Result<(), Box<EvalAltResult>> {
+    let changed = Instant::now();
     let mut session = script.session.borrow_mut();
-    session.changed = Some(begun);
-    let Ok(lab) = session.lab() else { return };
-    let mut spaces = vec![lab.header.host];
-    // What cannot be looked at has nothing to be waited for.
-    spaces.extend(netns::names().iter().filter_map(|name| lab.kernel().adopt_name(name).ok().flatten()));
-    while begun.elapsed() < MOST && lab.may_go_on().is_ok() {
-        let settling = |space: &NetnsCookie| {
-            let addrs = lab.kernel().socket(*space).map(|socket| addr::read(socket, None, &Default::default()));
-            addrs.is_some_and(|read| read.is_ok_and(|all| all.iter().any(|a| a.tentative && a.scope == "global")))
-        };
-        spaces.retain(settling);
-        if spaces.is_empty() {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    session.changed = Some(changed);
+    let waited = session.lab().and_then(|lab| {
+        let mut spaces = vec![lab.header.host];
+        spaces.extend(netns::names().iter().filter_map(|name| lab.kernel().adopt_name(name).ok().flatten()));
+        await_addresses(lab, spaces, changed)
+    });
+    waited.map_err(|error| EvalAltResult::ErrorTerminated(error.message.into(), rhai::Position::NONE).into())
 }
 
 /// Makes one check, and a second time if it fails: on a machine with much to do, a packet that is late says nothing.
@@ -211,14 +199,13 @@ fn taken_back(
     script: &Script,
     f: impl FnOnce() -> std::result::Result<Dynamic, Box<EvalAltResult>>,
 ) -> std::result::Result<Result<Dynamic>, Box<EvalAltResult>> {
-    let lab = |script: &Script| -> std::result::Result<_, Box<EvalAltResult>> {
+    let point = {
         let mut session = script.session.borrow_mut();
-        session.lab().map(Lab::savepoint).map_err(|error| {
-            let here = Site { file: script.file.clone(), line: 0, column: 0 };
-            raise(&mut session, error, here, rhai::Position::NONE)
-        })
+        match session.lab().map(Lab::savepoint) {
+            Ok(point) => point,
+            Err(error) => return Ok(Err(error)),
+        }
     };
-    let point = lab(script)?;
     let result = f();
     let mut session = script.session.borrow_mut();
     session.servers.clear();

@@ -128,3 +128,43 @@ fn students_get_values_of_their_own_and_no_solution() {
         "error[NL0119]: the key in course.key has 5 bytes: it can be guessed\n  help: make one: head -c 32 /dev/urandom > course.key\n"
     );
 }
+
+/// What cannot be taken out is not handed out.
+#[test]
+fn nothing_is_released_with_what_students_must_not_see() {
+    let Some(sandbox) = Sandbox::new() else { return };
+    let cases = [
+        ("solution(|| { netns(name); });", "if true { solution(|| { netns(name); }); }", "`solution`"),
+        (
+            "wrong(\"another name\", [\"it is there\"], || { netns(\"blue\"); });",
+            "for n in 1..=2 { wrong(`another ${n}`, [\"it is there\"], || { netns(\"blue\"); }); }",
+            "`wrong`",
+        ),
+        (
+            "solution(",
+            "for n in 1..=2 { check(`hidden ${n}`, #{ hidden: true }, || true); }\nsolution(",
+            "a hidden `check`",
+        ),
+        ("param(\"name\", [\"red\", \"pink\"]);", "if true { param(\"name\", 1..=90000) } else { 1 };", "`param`"),
+    ];
+    for (from, to, what) in cases {
+        sandbox.write("/mnt/x.rhai", &RIGHT.replace(from, to));
+        let run = netlab(&sandbox, "exercise release x.rhai -o out").ends_with(2);
+        assert_eq!(
+            run.stderr,
+            format!(
+                "error[NL0801]: x.rhai cannot be released: {what} stands in a block\n  help: write it at the top of the file, not in `if`, `for` or a function: only there it can be taken out\n"
+            )
+        );
+        assert!(!sandbox.try_sh("ls /mnt/out").status.success(), "{what}: nothing is written");
+    }
+    // Checks in a loop do not shift those behind them.
+    let looped = "for n in 1..=2 { check(`${n} is there`, || name in netns_list()); }\ncheck(\"only for grading\", #{ hidden: true }, || true);\nsolution(";
+    sandbox.write("/mnt/x.rhai", &RIGHT.replace("solution(", looped));
+    netlab(&sandbox, "exercise release x.rhai -o out").ends_with(0);
+    let released = sandbox.sh("cat /mnt/out/x.rhai");
+    assert!(
+        released.contains("`${n} is there`") && released.contains("\"it is there\"") && !released.contains("grading"),
+        "{released}"
+    );
+}

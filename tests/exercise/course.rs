@@ -20,7 +20,7 @@ fn each_does_what_it_should() {
     assert!(!files.is_empty(), "{asked}");
     let Some(sandbox) = Sandbox::new() else { return };
     // Some at a time: a command that takes longer than two minutes is taken for one that hangs.
-    for part in files.chunks(if asked.is_empty() { 8 } else { 1 }) {
+    for part in files.chunks(if asked.is_empty() { 4 } else { 1 }) {
         let files: Vec<String> = part.iter().map(|file| format!("{FOLDER}/{file}")).collect();
         let run = netlab(&sandbox, &format!("exercise lint {}", files.join(" ")));
         for line in run.stdout.lines().filter(|line| line.contains("not run")) {

@@ -2,8 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use std::path::Path;
+
 use crate::common::sandbox::Sandbox;
 use crate::common::skip;
+use crate::common::world::{World, assert_same};
 use crate::netlab;
 
 #[test]
@@ -143,6 +146,37 @@ fn what_is_wrong_with_a_name_or_a_file() {
         as_lab.stderr.starts_with("error[NL0801]: `exercise` is a word of exercises, and this is run as a lab\n"),
         "{as_lab}"
     );
+}
+
+/// Whoever ends a command in the middle finds nothing of it, or what `recover` takes back.
+#[test]
+fn ended_in_the_middle() {
+    let Some(sandbox) = Sandbox::new() else { return };
+    sandbox.write(
+        "/mnt/slow.rhai",
+        "exercise(\"slow\", \"S\");\nsetup(|| { netns(\"a\"); sleep(60); });\ntask(\"t\");\ncheck(\"c\", || true);\n",
+    );
+    sandbox.write("/mnt/sleeps.rhai", "host.exec(\"sleep 1234\");");
+    let before = World::read(&sandbox);
+    let at_work = "until netlab list | grep -q busy; do sleep 0.05; done";
+    let sh = |line: &str| {
+        let folder = Path::new(env!("CARGO_BIN_EXE_netlab")).parent().unwrap().display();
+        sandbox.try_sh(&format!("export HOME=/mnt PATH={folder}:$PATH; cd /mnt; set -m; {line}")).status.code()
+    };
+    let start = "netlab exercise start slow.rhai --no-shell >/dev/null 2>&1 &";
+    assert_eq!(sh(&format!("{start} {at_work}; kill -INT $!; wait $!")), Some(130));
+    assert_eq!(netlab(&sandbox, "list").stdout, "no lab is up\n");
+    assert_eq!(sh(&format!("{start} {at_work}; kill -9 $!; wait $!")), Some(137));
+    netlab(&sandbox, "recover").ends_with(0);
+    assert_eq!(netlab(&sandbox, "list").stdout, "no lab is up\n");
+    // What it has at work ends with it.
+    let grade = "netlab exercise grade router sleeps.rhai --time 600 >/dev/null 2>&1 &";
+    let runs = "until pgrep -fx 'sleep 1234' >/dev/null; do sleep 0.05; done";
+    assert_eq!(sh(&format!("{grade} {runs}; kill -9 $!; wait $!")), Some(137));
+    sandbox.sh(
+        "for n in $(seq 100); do pgrep -f '[e]xercise-job|[s]leep 1234' >/dev/null || exit 0; sleep 0.05; done; exit 1",
+    );
+    assert_same(&before, &sandbox, "what was ended");
 }
 
 /// In a real terminal: the shell of `start`, and `watch` beside it.

@@ -5,10 +5,8 @@ use serde_json::{Value, json};
 use super::super::out;
 use super::{current, screen};
 use crate::diag::Result;
-use crate::exercise::job;
 use crate::exercise::progress::Progress;
-use crate::kernel::relay::Keys;
-use crate::script::exercise::Sheet;
+use crate::script::exercise::{Check, Sheet};
 use crate::script::workbook::Outcome;
 
 /// The arguments of `exercise check`.
@@ -28,13 +26,8 @@ pub struct Args {
 /// `NL0802` if none has been started.
 pub fn run(args: Args) -> Result<u8> {
     let current = current::find(args.exercise.as_deref())?;
-    current.place.go(Keys::Outside, args.json, false, || {
-        let mut book = match current::declare(&current.source, current.seed) {
-            Ok(book) => book,
-            Err(code) => return Ok(code),
-        };
-        let stop = job::stop()?;
-        let outcomes = match current::check(&mut book, &current.source, &stop)? {
+    current.go(args.json, |book, stop| {
+        let outcomes = match current::check(book, &current.source, stop)? {
             Ok(outcomes) => outcomes,
             Err(trace) => return Ok(current::show(&current.source, &trace)),
         };
@@ -74,16 +67,18 @@ pub fn done(sheet: &Sheet, outcomes: &[Outcome], quiet: bool) -> Result<()> {
 
 /// As JSON.
 fn value(sheet: &Sheet, outcomes: &[Outcome]) -> Value {
-    let checks: Vec<Value> = sheet
-        .checks
-        .iter()
-        .zip(outcomes)
-        .map(|(check, outcome)| {
-            let (state, why) = word(outcome);
-            json!({ "task": check.task + 1, "check": check.text, "points": check.points, "state": state, "why": why })
-        })
-        .collect();
-    json!({ "exercise": sheet.id, "passed": screen::is_passed(outcomes), "tasks": sheet.tasks, "checks": checks })
+    json!({
+        "exercise": sheet.id, "passed": screen::is_passed(outcomes), "tasks": sheet.tasks, "checks": values(sheet, outcomes),
+    })
+}
+
+/// What each check came to, as JSON.
+pub fn values(sheet: &Sheet, outcomes: &[Outcome]) -> Vec<Value> {
+    let one = |(check, outcome): (&Check, &Outcome)| {
+        let (state, why) = word(outcome);
+        json!({ "task": check.task + 1, "check": check.text, "points": check.points, "state": state, "why": why })
+    };
+    sheet.checks.iter().zip(outcomes).map(one).collect()
 }
 
 /// An outcome as one word, and why.

@@ -10,8 +10,9 @@ use crate::diag::{Code, Diagnostic, Result};
 use crate::exercise::catalog::Source;
 use crate::exercise::job;
 use crate::journal::store::Store;
+use crate::kernel::relay::Keys;
 use crate::kernel::signal::Stop;
-use crate::lab::Lab;
+use crate::lab::{Lab, open};
 use crate::report::Sources;
 use crate::script::error::Trace;
 use crate::script::workbook::{Outcome, Workbook};
@@ -27,6 +28,19 @@ pub struct Current {
     pub source: Source,
     /// What its values are drawn from.
     pub seed: u64,
+}
+
+impl Current {
+    /// Calls `f` where it is, with what its file says, and what asks for the end.
+    ///
+    /// # Errors
+    /// `f`'s own, and those of entering a sandbox.
+    pub fn go(&self, json: bool, f: impl FnOnce(&mut Workbook, &Stop) -> Result<u8>) -> Result<u8> {
+        self.place.go(Keys::Outside, json, false, || match declare(&self.source, self.seed) {
+            Ok(mut book) => f(&mut book, &open::stop()?),
+            Err(code) => Ok(code),
+        })
+    }
 }
 
 /// Finds it.

@@ -9,7 +9,6 @@ use super::{current, lint};
 use crate::diag::{Code, Diagnostic, KernelError, Result};
 use crate::exercise::catalog;
 use crate::exercise::grade::{Rules, Submission, grade, submission};
-use crate::exercise::lint::missing;
 
 /// The arguments of `exercise grade`.
 #[derive(Debug, clap::Args)]
@@ -60,9 +59,7 @@ pub fn run(args: Args) -> Result<u8> {
         Ok(book) => book.sheet,
         Err(code) => return Ok(code),
     };
-    if let Some(lacks) = missing(&sheet).first() {
-        crate::probe::feature::has(lacks).map_or(Ok(()), |feature| feature.require())?;
-    }
+    sheet.require()?;
     let rules = Rules {
         key: args.key.as_deref().map(key).transpose()?,
         seed: args.seed,

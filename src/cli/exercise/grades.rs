@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::out;
 use super::super::table::Table;
-use super::check::word;
+use super::check::{values, word};
 use crate::exercise::grade::Grade;
 use crate::script::exercise::Sheet;
 
@@ -69,18 +69,9 @@ fn csv(sheet: &Sheet, grades: &[Grade]) {
 
 fn value(sheet: &Sheet, grades: &[Grade]) -> Value {
     let one = |grade: &Grade| {
-        let checks: Vec<Value> = sheet
-            .checks
-            .iter()
-            .zip(&grade.outcomes)
-            .map(|(check, outcome)| {
-                let (state, why) = word(outcome);
-                json!({ "check": check.text, "task": check.task + 1, "points": check.points, "state": state, "why": why })
-            })
-            .collect();
         json!({
             "student": grade.student, "file": grade.file, "points": grade.points, "of": sheet.points(),
-            "checks": checks, "notes": grade.notes, "seconds": grade.took.as_secs_f64(),
+            "checks": values(sheet, &grade.outcomes), "notes": grade.notes, "seconds": grade.took.as_secs_f64(),
         })
     };
     json!({ "exercise": sheet.id, "title": sheet.title, "grades": grades.iter().map(one).collect::<Vec<_>>() })

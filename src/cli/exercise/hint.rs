@@ -3,9 +3,7 @@
 use super::super::out;
 use super::current;
 use crate::diag::Result;
-use crate::exercise::job;
 use crate::exercise::progress::Progress;
-use crate::kernel::relay::Keys;
 use crate::script::workbook::Outcome;
 
 /// The arguments of `exercise hint`.
@@ -22,13 +20,8 @@ pub struct Args {
 /// `NL0802` if none has been started.
 pub fn run(args: Args) -> Result<u8> {
     let current = current::find(args.exercise.as_deref())?;
-    current.place.go(Keys::Outside, false, false, || {
-        let mut book = match current::declare(&current.source, current.seed) {
-            Ok(book) => book,
-            Err(code) => return Ok(code),
-        };
-        let stop = job::stop()?;
-        let outcomes = match current::check(&mut book, &current.source, &stop)? {
+    current.go(false, |book, stop| {
+        let outcomes = match current::check(book, &current.source, stop)? {
             Ok(outcomes) => outcomes,
             Err(trace) => return Ok(current::show(&current.source, &trace)),
         };
@@ -37,7 +30,7 @@ pub fn run(args: Args) -> Result<u8> {
             out::line("all checks pass: there is nothing to hint at");
             return Ok(0);
         };
-        let hints = match current::hints(&mut book, &current.source, check, &stop)? {
+        let hints = match current::hints(book, &current.source, check, stop)? {
             Ok(hints) => hints,
             Err(trace) => return Ok(current::show(&current.source, &trace)),
         };

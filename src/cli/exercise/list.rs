@@ -8,8 +8,8 @@ use super::super::out;
 use super::super::table::Table;
 use super::current;
 use crate::diag::Result;
+use crate::exercise::catalog;
 use crate::exercise::progress::Progress;
-use crate::exercise::{catalog, lint};
 
 /// The arguments of `exercise list`.
 #[derive(Debug, clap::Args)]
@@ -49,7 +49,7 @@ pub fn run(args: Args) -> Result<u8> {
             Some(_) => "begun",
             None => "",
         };
-        let lacks = lint::missing(&sheet);
+        let lacks = sheet.missing();
         let name = if args.folder.is_some() { source.file.clone() } else { sheet.id.clone() };
         values.push(json!({
             "name": name, "id": sheet.id, "title": sheet.title, "level": sheet.level, "after": sheet.after,

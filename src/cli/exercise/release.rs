@@ -10,6 +10,7 @@ use super::grade::key;
 use crate::diag::{Code, Diagnostic, KernelError, Result};
 use crate::exercise::catalog::{self, Source};
 use crate::exercise::{seed, text};
+use crate::script::exercise::Sheet;
 use crate::types::name::LabName;
 
 /// The arguments of `exercise release`.
@@ -40,7 +41,8 @@ pub struct Args {
 /// Writes them.
 ///
 /// # Errors
-/// `NL0119` for files that cannot be read or written, `NL0102` for a student's name that can be no file's.
+/// `NL0119` for files that cannot be read or written, `NL0102` for a student's name that can be no file's, `NL0801` for what
+/// cannot be taken out of the file.
 pub fn run(args: Args) -> Result<u8> {
     let source = catalog::find(&args.exercise)?;
     let sheet = match current::declare(&source, args.seed) {
@@ -54,14 +56,16 @@ pub fn run(args: Args) -> Result<u8> {
             let key = key(file)?;
             for student in names(students)? {
                 let name = LabName::new(&student)?;
-                let Some(text) = released(&source, seed::of_student(&key, &sheet.id, &student)) else { return Ok(2) };
-                files.push((args.output.join(format!("{name}.rhai")), text));
+                match released(&source, seed::of_student(&key, &sheet.id, &student))? {
+                    Ok(text) => files.push((args.output.join(format!("{name}.rhai")), text)),
+                    Err(code) => return Ok(code),
+                }
             }
         }
-        _ => {
-            let Some(text) = released(&source, args.seed) else { return Ok(2) };
-            files.push((args.output.join(format!("{}.rhai", sheet.id)), text));
-        }
+        _ => match released(&source, args.seed)? {
+            Ok(text) => files.push((args.output.join(format!("{}.rhai", sheet.id)), text)),
+            Err(code) => return Ok(code),
+        },
     }
     let failed = |path: &Path| {
         let shown = path.display().to_string();
@@ -78,13 +82,35 @@ pub fn run(args: Args) -> Result<u8> {
     Ok(0)
 }
 
-/// What a student with a seed gets. It is read once more, so that nobody gets a file that does not work.
-fn released(source: &Source, seed: u64) -> Option<String> {
-    let sheet = current::declare(source, seed).ok()?.sheet;
+/// What a student with a seed gets, or the exit code. It is read once more: nobody gets a file that does not work, or one that
+/// still says what it should not.
+fn released(source: &Source, seed: u64) -> Result<std::result::Result<String, u8>> {
+    let sheet = match current::declare(source, seed) {
+        Ok(book) => book.sheet,
+        Err(code) => return Ok(Err(code)),
+    };
     let text = text::release(&source.text, &sheet);
-    let released = Source { text: text.clone(), ..source.clone() };
-    current::declare(&released, 0).ok()?;
-    Some(text)
+    let released = match current::declare(&Source { text: text.clone(), ..source.clone() }, seed) {
+        Ok(book) => book.sheet,
+        Err(code) => return Ok(Err(code)),
+    };
+    let other = seed.wrapping_add(1);
+    let drawn = |sheet: &Sheet| sheet.params.iter().map(|p| p.literal.clone()).collect::<Vec<_>>();
+    let again =
+        current::declare(&Source { text: text.clone(), ..source.clone() }, other).map(|book| drawn(&book.sheet));
+    let left = if released.has_solution() {
+        "`solution`"
+    } else if !released.wrongs.is_empty() {
+        "`wrong`"
+    } else if released.checks.iter().any(|c| c.hidden) {
+        "a hidden `check`"
+    } else if again != Ok(drawn(&sheet)) {
+        "`param`"
+    } else {
+        return Ok(Ok(text));
+    };
+    Err(Diagnostic::new(Code::BadExercise, format!("{} cannot be released: {left} stands in a block", source.file))
+        .help("write it at the top of the file, not in `if`, `for` or a function: only there it can be taken out"))
 }
 
 /// The names in a file.

@@ -7,13 +7,13 @@ use super::{current, screen};
 use crate::diag::{Code, Diagnostic, Result};
 use crate::exercise::catalog::{self, Source};
 use crate::exercise::progress::Progress;
-use crate::exercise::{job, lint, seed};
+use crate::exercise::seed;
 use crate::journal::record::Outcome;
 use crate::journal::store::Store;
 use crate::kernel::relay::Keys;
 use crate::kernel::view;
 use crate::lab::Lab;
-use crate::lab::open::NewLab;
+use crate::lab::open::{self, NewLab};
 use crate::report::Sources;
 use crate::sandbox;
 use crate::script::workbook::{Part, Workbook};
@@ -62,9 +62,7 @@ pub fn begin(source: &Source, seed: u64, no_shell: bool) -> Result<u8> {
         Err(code) => return Ok(code),
     };
     let sheet = book.sheet.clone();
-    if let Some(lacks) = lint::missing(&sheet).first() {
-        crate::probe::feature::has(lacks).map_or(Ok(()), |feature| feature.require())?;
-    }
+    sheet.require()?;
     if view::is_inside() {
         return Err(Diagnostic::new(Code::Usage, "this is the shell of a sandbox already")
             .help("leave it with `exit`, and start the exercise from outside"));
@@ -85,25 +83,22 @@ pub fn begin(source: &Source, seed: u64, no_shell: bool) -> Result<u8> {
     })?;
     out::line(screen::tasks(&sheet));
     let opens = !no_shell && std::io::stdin().is_terminal();
-    out::line(format!(
-        "look what is done: netlab exercise check · watch    get on: netlab exercise hint    {}",
-        if opens { "leave: exit" } else { "work in it: netlab shell " }.to_owned()
-            + if opens { "" } else { name.as_str() }
-    ));
+    let next = if opens { "leave: exit".to_owned() } else { format!("work in it: netlab shell {name}") };
+    out::line(format!("look what is done: netlab exercise check · watch    get on: netlab exercise hint    {next}"));
     out::finish()?;
-    if !opens {
-        return Ok(0);
+    if opens {
+        // What the learner typed last is not what became of the exercise.
+        let _ = place::of_lab(&name)?.go(Keys::Inside, false, true, || shell::open(netns::HOST, Some(&name)))?;
+        out::line(format!(
+            "`{name}` goes on: netlab exercise check · netlab shell {name}    end it: netlab down {name}"
+        ));
     }
-    let code = place::of_lab(&name)?.go(Keys::Inside, false, true, || shell::open(netns::HOST, Some(&name)))?;
-    out::line(format!("`{name}` goes on: netlab exercise check · netlab shell {name}    end it: netlab down {name}"));
-    // What the learner typed last is not what became of the exercise.
-    let _ = code;
     Ok(0)
 }
 
 /// Makes the start, in the sandbox that this process is in.
 fn set_up(book: &mut Workbook, source: &Source, name: &LabName, seed: u64) -> Result<u8> {
-    let stop = job::stop()?;
+    let stop = open::stop()?;
     let new = NewLab {
         name: name.clone(),
         file: source.file.clone(),
@@ -123,9 +118,13 @@ fn set_up(book: &mut Workbook, source: &Source, name: &LabName, seed: u64) -> Re
         }
         Err(trace) => {
             run::show(&trace, &Sources::new(&source.file, &source.text), false);
+            let failed = run::code_of(&trace, &stop);
             stop.reset();
             let ending = lab.undo_all();
-            Ok(super::super::ending::print(name, &ending, true, false).max(1))
+            Ok(match super::super::ending::print(name, &ending, true, false) {
+                0 => failed,
+                code => code,
+            })
         }
     }
 }

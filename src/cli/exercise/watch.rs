@@ -5,10 +5,7 @@ use std::time::Duration;
 
 use super::super::out;
 use super::{check, current, screen};
-use crate::diag::{Code, Diagnostic, KernelError, Result};
-use crate::exercise::job;
-use crate::kernel::relay::Keys;
-use crate::kernel::space::Kernel;
+use crate::diag::Result;
 use crate::lab::moment::Moment;
 use crate::script::workbook::Outcome;
 
@@ -29,19 +26,14 @@ const PAUSE: Duration = Duration::from_millis(400);
 /// `NL0802` if none has been started.
 pub fn run(args: Args) -> Result<u8> {
     let current = current::find(args.exercise.as_deref())?;
-    current.place.go(Keys::Outside, false, false, || {
-        let mut book = match current::declare(&current.source, current.seed) {
-            Ok(book) => book,
-            Err(code) => return Ok(code),
-        };
-        let stop = job::stop()?;
+    current.go(false, |book, stop| {
         let mut seen: Option<Moment> = None;
         let mut shown: Vec<Outcome> = Vec::new();
         loop {
-            let now = moment()?;
+            let now = Moment::now()?;
             let changed = seen.as_ref().is_none_or(|seen| now.differences(seen).is_ok_and(|d| !d.is_empty()));
             if changed {
-                let outcomes = match current::check(&mut book, &current.source, &stop)? {
+                let outcomes = match current::check(book, &current.source, stop)? {
                     Ok(outcomes) => outcomes,
                     Err(_) if stop.signal().is_some() => return Ok(130),
                     Err(trace) => return Ok(current::show(&current.source, &trace)),
@@ -55,9 +47,9 @@ pub fn run(args: Args) -> Result<u8> {
                     return Ok(0);
                 }
                 // Checks send packets, of which neighbours know afterwards.
-                seen = Some(moment()?);
+                seen = Some(Moment::now()?);
             }
-            if !sleep(&stop) {
+            if !sleep(stop) {
                 return Ok(130);
             }
         }
@@ -74,14 +66,6 @@ fn sleep(stop: &crate::kernel::signal::Stop) -> bool {
         std::thread::sleep(STEP);
     }
     true
-}
-
-fn moment() -> Result<Moment> {
-    let mut kernel = Kernel::open().map_err(|e| {
-        Diagnostic::new(Code::Environment, "cannot open a netlink socket")
-            .kernel(KernelError::from_io("socket AF_NETLINK", &e))
-    })?;
-    Moment::take(&mut kernel)
 }
 
 /// On a terminal it is drawn anew, elsewhere one after the other.

@@ -34,7 +34,7 @@ use crate::journal::record::Outcome;
 use crate::journal::store::Store;
 use crate::kernel::relay::Keys;
 use crate::kernel::signal::{self, Stop};
-use crate::lab::open::{NewLab, is_privileged, privileged};
+use crate::lab::open::{self, NewLab, is_privileged, privileged};
 use crate::lab::{Lab, Savepoint};
 use crate::report::Sources;
 use crate::sandbox;
@@ -100,9 +100,7 @@ pub fn run(args: Args) -> Result<u8> {
 /// The session, on the machine that this process is in.
 fn go(args: &Args, found: Option<Found>, name: LabName) -> Result<u8> {
     let store = Store::open()?;
-    let stop = Stop::on_signals().map_err(|e| {
-        Diagnostic::new(Code::Environment, "cannot catch signals").kernel(KernelError::from_io("sigaction", &e))
-    })?;
+    let stop = open::stop()?;
     let (file, script) =
         found.as_ref().map_or(("<repl>".to_owned(), String::new()), |f| (f.file.clone(), f.text.clone()));
     let mut lab = match &args.lab {
